@@ -1,0 +1,83 @@
+"""Holds the spec files against each other: what one names, another must define."""
+
+from collections.abc import Iterator
+
+from specs.arrow import arrow_schema
+from specs.errors import SpecError
+from specs.loader import Specs
+
+
+def _places(specs: Specs) -> set[str]:
+    topics = {f"topic:{name}" for topic in specs.topics.values() for name in (
+        topic.topic, topic.dead_letter_topic)}  # fmt: skip
+    tables = {f"table:{name}" for name in specs.tables}
+    return topics | tables | {component.id for component in specs.system.components}
+
+
+def _flow_faults(specs: Specs) -> Iterator[str]:
+    places = _places(specs)
+    for flow in specs.system.flows:
+        for end in (flow.from_, flow.to):
+            if end not in places:
+                yield f"system.yaml: flow names {end}, which no spec defines"
+    components = {component.id for component in specs.system.components}
+    for topic in specs.topics.values():
+        for who in (*topic.producers, *topic.consumers):
+            if who not in components:
+                yield f"topic {topic.topic}: {who} is not a component of system.yaml"
+        if topic.table is not None and topic.table not in specs.tables:
+            yield f"topic {topic.topic}: table {topic.table} has no spec"
+
+
+def _silver_faults(specs: Specs) -> Iterator[str]:
+    transforms = specs.transforms
+    table = specs.tables["silver.segment_metric"]
+    made = {e.name for e in (*transforms.aggregations, *transforms.derived)} | {
+        "segment_id", "source", "window_seconds", "window_start", "window_end", "window_date",
+        "congestion_level", "is_congested", "detector_health", "anomalies", "is_final",
+        "revision", "committed_at",
+    }  # fmt: skip
+    for name in table.column_names:
+        if name not in made:
+            yield f"transforms.yaml: nothing makes column {name} of {table.table}"
+    label = specs.ml.label
+    if label.column not in table.column_names:
+        yield f"ml.yaml: label column {label.column} is not in {table.table}"
+    if label.reference not in specs.tables["silver.road_segment"].column_names:
+        yield f"ml.yaml: label reference {label.reference} is not in silver.road_segment"
+    kpis = {kpi.name for kpi in transforms.network_kpis}
+    for name in specs.tables["gold.network_kpi"].column_names:
+        if name not in kpis | {"source", "window_start", "committed_at"}:
+            yield f"transforms.yaml: no network KPI makes column {name}"
+    window_minutes = transforms.primary.size_seconds / 60
+    for horizon in specs.ml.horizons_minutes:
+        if horizon <= 0 or horizon % window_minutes:
+            yield f"ml.yaml: horizon {horizon} min is not a multiple of the primary window"
+
+
+def _ops_faults(specs: Specs) -> Iterator[str]:
+    metrics = {metric.name for metric in specs.ops.metrics}
+    slas = {sla.id for sla in specs.system.slas}
+    for alert in specs.ops.alerts:
+        if alert.metric not in metrics:
+            yield f"ops.yaml: alert {alert.id} watches {alert.metric}, which is no metric"
+        if alert.sla is not None and alert.sla not in slas:
+            yield f"ops.yaml: alert {alert.id} names the SLA {alert.sla}, which is not in system.yaml"
+        if (alert.sla is None) == (alert.above is None):
+            yield f"ops.yaml: alert {alert.id} needs either an SLA or a bound `above`"
+    kept = {f"topic:{name}" for topic in specs.topics.values() for name in (
+        topic.topic, topic.dead_letter_topic)} | set(specs.tables)  # fmt: skip
+    for name in specs.ops.retention:
+        if name not in kept:
+            yield f"ops.yaml: retention names {name}, which is neither a table nor a topic"
+
+
+def faults(specs: Specs) -> list[str]:
+    """Every contradiction between the spec files, one line each; empty if they agree."""
+    found = [*_flow_faults(specs), *_silver_faults(specs), *_ops_faults(specs)]
+    for table in specs.tables.values():
+        try:
+            arrow_schema(table, with_context=True)
+        except SpecError as error:
+            found.append(f"table {table.table}: {error}")
+    return found

@@ -1,0 +1,89 @@
+"""Reads the spec files once, into one object."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from specs.errors import SpecError
+from specs.ml import MlSpec
+from specs.ops import OpsSpec
+from specs.sources import SourceSpec
+from specs.system import SystemSpec
+from specs.tables import TableSpec, TopicSpec
+from specs.transforms import TransformSpec
+
+SPECS_FOLDER = Path(__file__).parent
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Specs:
+    """All specs, and the folder they come from."""
+
+    folder: Path
+    system: SystemSpec
+    transforms: TransformSpec
+    ml: MlSpec
+    ops: OpsSpec
+    topics: dict[str, TopicSpec]
+    tables: dict[str, TableSpec]
+    sources: dict[str, SourceSpec]
+
+    @cached_property
+    def version(self) -> str:
+        """Fingerprint of every spec file: the first 12 hex digits of a SHA-256."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.rglob("*.yaml")):
+            digest.update(path.relative_to(self.folder).as_posix().encode() + b"\0")
+            digest.update(path.read_bytes() + b"\0")
+        return digest.hexdigest()[:12]
+
+
+def load_file(path: Path, model: type[Model]) -> Model:
+    """Read one spec file.
+
+    Raises:
+        SpecError: the file is absent, is not YAML, or does not describe a ``model``; the message
+            names the file and each offending field.
+    """
+    try:
+        return model.model_validate(yaml.safe_load(path.read_text()))
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise SpecError(f"{path}: {faults}") from error
+    except (OSError, yaml.YAMLError) as error:
+        raise SpecError(f"{path}: {error}") from error
+
+
+def _load_folder(folder: Path, model: type[Model]) -> list[Model]:
+    return [load_file(path, model) for path in sorted(folder.glob("*.yaml"))]
+
+
+def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
+    """Read every spec below ``folder``; `specs.check` holds them against each other.
+
+    Raises:
+        SpecError: a file is absent or wrong.
+    """
+    topics = _load_folder(folder / "schemas" / "topics", TopicSpec)
+    newest = {topic.topic: topic for topic in sorted(topics, key=lambda topic: topic.version)}
+    tables = _load_folder(folder / "schemas" / "tables", TableSpec)
+    sources = _load_folder(folder / "sources", SourceSpec)
+    return Specs(
+        folder=folder,
+        system=load_file(folder / "system.yaml", SystemSpec),
+        transforms=load_file(folder / "transforms.yaml", TransformSpec),
+        ml=load_file(folder / "ml.yaml", MlSpec),
+        ops=load_file(folder / "ops.yaml", OpsSpec),
+        topics=newest,
+        tables={table.table: table for table in tables},
+        sources={source.source: source for source in sources},
+    )

@@ -1,0 +1,85 @@
+"""Retries, gates, dead-letter limits, retention, metrics and alerts."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from specs.model import Identifier, SpecModel
+
+
+class Retry(SpecModel):
+    """Bounded exponential back-off."""
+
+    attempts: int = Field(ge=1, le=100)
+    first_wait_seconds: float = Field(ge=0)
+    wait_factor: float = Field(ge=1)
+    max_wait_seconds: float = Field(ge=0)
+
+
+class Retries(SpecModel):
+    """One policy for each class of recoverable failure."""
+
+    unavailable: Retry
+    commit_conflict: Retry
+
+
+class GatePolicy(SpecModel):
+    """How often and on how much Great Expectations looks."""
+
+    min_interval_seconds: dict[Literal["bronze", "silver", "gold"], float]
+    sample_rows: int = Field(gt=0)
+    sample_seed: int
+
+
+class DeadLetterLimit(SpecModel):
+    """Past either bound the layer stops instead of emptying its topic into the dead letters."""
+
+    max_ratio: float = Field(gt=0, le=1)
+    ratio_window_records: int = Field(gt=0)
+    max_consecutive: int = Field(gt=0)
+
+
+class Limits(SpecModel):
+    """Bounds on input."""
+
+    max_value_bytes: int = Field(gt=0)
+
+
+class Retention(SpecModel):
+    """How long rows or messages are kept."""
+
+    days: int = Field(gt=0)
+
+
+class Metric(SpecModel):
+    """One Prometheus metric."""
+
+    name: str = Field(pattern=r"^traffic_[a-z_]+$")
+    type: Literal["counter", "gauge", "histogram"]
+    labels: tuple[Identifier, ...]
+    buckets: tuple[float, ...] = ()
+    help: str
+
+
+class Alert(SpecModel):
+    """When a person is called."""
+
+    id: Identifier
+    metric: str
+    sla: Identifier | None = None
+    above: float | None = None
+    for_seconds: int = Field(ge=0)
+    severity: Literal["page", "ticket"]
+    summary: str
+
+
+class OpsSpec(SpecModel):
+    """How the lakehouse is run."""
+
+    retries: Retries
+    gates: GatePolicy
+    dead_letters: DeadLetterLimit
+    limits: Limits
+    retention: dict[str, Retention]
+    metrics: tuple[Metric, ...]
+    alerts: tuple[Alert, ...]

@@ -1,0 +1,110 @@
+"""Sources: how one city's files become traffic events and road segments."""
+
+from datetime import datetime
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, model_validator
+
+from specs.model import Identifier, SpecModel
+
+Unit = Literal["km/h", "mph", "m/s", "m", "km", "mi", "s", "min", "vehicles", "ratio", "percent"]
+
+
+class MappedColumn(SpecModel):
+    """A column of the source's file: its unit, or for times its zone."""
+
+    column: str
+    unit: Unit | None = None
+    time_zone: str | None = None
+    format: Literal["lat,lon lat,lon"] | None = None
+
+
+class StatusRule(SpecModel):
+    """Readings where the SQL condition ``when`` holds have status ``value``."""
+
+    value: Literal["missing", "carried_forward"]
+    when: str
+
+
+class ReadingColumns(SpecModel):
+    """Where the fields of a traffic event are found."""
+
+    segment_id: MappedColumn
+    event_time: MappedColumn
+    speed_kmh: MappedColumn
+    vehicle_count: MappedColumn | None = None
+    occupancy_ratio: MappedColumn | None = None
+    travel_time_s: MappedColumn | None = None
+
+
+class Readings(SpecModel):
+    """The readings' files (globs below the data folder) and their mapping."""
+
+    files: tuple[str, ...] = Field(min_length=1)
+    columns: ReadingColumns
+    status: tuple[StatusRule, ...] = ()
+
+
+class SegmentColumns(SpecModel):
+    """Where the fields of a road segment are found."""
+
+    segment_id: MappedColumn
+    name: MappedColumn | None = None
+    length_m: MappedColumn | None = None
+    polyline: MappedColumn | None = None
+    from_lat: MappedColumn | None = None
+    from_lon: MappedColumn | None = None
+    to_lat: MappedColumn | None = None
+    to_lon: MappedColumn | None = None
+    free_flow_speed_kmh: MappedColumn | None = None
+
+
+class Edges(SpecModel):
+    """Which segment leads into which."""
+
+    file: str
+    upstream: str
+    downstream: str
+
+
+class FreeFlow(SpecModel):
+    """Free-flow speed as a percentile of the observed speeds, where the file has none."""
+
+    percentile: float = Field(gt=0, lt=1)
+
+
+class Segments(SpecModel):
+    """The segments' file and its mapping."""
+
+    file: str
+    columns: SegmentColumns
+    edges: Edges | None = None
+    free_flow: FreeFlow | None = None
+
+
+class SourceSpec(SpecModel):
+    """One city."""
+
+    source: Identifier
+    description: str
+    attribution: str
+    time_zone: str
+    valid_from: datetime
+    interval_seconds: int = Field(gt=0)
+    readings: Readings | None = None
+    segments: Segments | None = None
+
+    @model_validator(mode="after")
+    def _knows_its_zones(self) -> Self:
+        zones = [self.time_zone]
+        if self.readings and self.readings.columns.event_time.time_zone:
+            zones.append(self.readings.columns.event_time.time_zone)
+        for zone in zones:
+            try:
+                ZoneInfo(zone)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                raise ValueError(f"unknown time zone {zone}") from error
+        if self.valid_from.tzinfo is None:
+            raise ValueError("valid_from needs an offset, or Z for UTC")
+        return self

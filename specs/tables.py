@@ -1,0 +1,111 @@
+"""Tables and topics: names, types, units, keys and the rules their rows keep."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from specs.model import Identifier, SpecModel
+from specs.rules import Expectation, RowRule
+
+UNITS_IN_NAMES = {"km/h": "_kmh", "s": "_s", "m": "_m", "h": "_h", "min": "_minutes", "ratio": None}
+PRIMITIVES = {"string", "long", "integer", "double", "boolean", "timestamp", "date", "binary"}
+
+
+class Column(SpecModel):
+    """One column: Spark's simple type name, unit, whether it may be null."""
+
+    name: Identifier
+    type: str
+    unit: str | None = None
+    nullable: bool = True
+    stamp: bool = Field(default=False, description="says when, not what; left out of comparisons")
+    description: str
+
+    @model_validator(mode="after")
+    def _name_carries_the_unit(self) -> Self:
+        suffix = UNITS_IN_NAMES.get(self.unit or "")
+        spelled_out = self.unit == "s" and "_seconds" in self.name
+        if suffix and f"{suffix}_" not in f"{self.name}_" and not spelled_out:
+            raise ValueError(f"column {self.name} has unit {self.unit}; its name needs {suffix}")
+        return self
+
+
+class TableSpec(SpecModel):
+    """One Delta table."""
+
+    table: str = Field(pattern=r"^(bronze|silver|gold|ops)\.[a-z_]+$")
+    description: str
+    key: tuple[Identifier, ...] = Field(min_length=1)
+    partition_by: tuple[Identifier, ...] = ()
+    columns: tuple[Column, ...] = Field(min_length=1)
+    context: tuple[Column, ...] = Field(
+        default=(), description="known while a row is judged, not stored"
+    )
+    rules: tuple[RowRule, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+
+    @property
+    def layer(self) -> str:
+        """``bronze``, ``silver``, ``gold`` or ``ops``."""
+        return self.table.split(".")[0]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the stored columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @model_validator(mode="after")
+    def _refers_to_itself(self) -> Self:
+        names = [column.name for column in (*self.columns, *self.context)]
+        doubled = {name for name in names if names.count(name) > 1}
+        if doubled:
+            raise ValueError(f"columns named twice: {sorted(doubled)}")
+        for name in (*self.key, *self.partition_by):
+            if name not in self.column_names:
+                raise ValueError(f"key or partition column {name} is not a column")
+        ids = [rule.id for rule in (*self.rules, *self.expectations)]
+        if len(ids) != len(set(ids)):
+            raise ValueError("two rules share an id")
+        for rule in (*self.rules, *self.expectations):
+            unknown = set(rule.columns_used) - set(names)
+            if unknown:
+                raise ValueError(f"rule {rule.id} reads unknown columns {sorted(unknown)}")
+        return self
+
+
+class EventField(SpecModel):
+    """One field of a JSON event."""
+
+    name: Identifier
+    type: str = Field(pattern=r"^(string|long|double|timestamp)$")
+    unit: str | None = None
+    required: bool = True
+    description: str
+    example: str | int | float
+
+
+class TopicSpec(SpecModel):
+    """One version of a Kafka topic's messages: fields of its own, or a table's rows."""
+
+    topic: Identifier
+    version: int = Field(ge=1)
+    description: str
+    key: Identifier
+    producers: tuple[Identifier, ...]
+    consumers: tuple[Identifier, ...]
+    max_value_bytes: int = Field(default=1_048_576, ge=1)
+    fields: tuple[EventField, ...] = ()
+    table: str | None = None
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """Topic that takes what this topic's readers could not use."""
+        return f"{self.topic}_dlq"
+
+    @model_validator(mode="after")
+    def _has_one_shape(self) -> Self:
+        if bool(self.fields) == bool(self.table):
+            raise ValueError("a topic has either fields or a table")
+        if self.fields and self.key not in {field.name for field in self.fields}:
+            raise ValueError(f"key {self.key} is not a field")
+        return self

@@ -1,0 +1,83 @@
+"""Windows, aggregations, KPIs, health and anomaly rules."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from specs.model import Identifier, SpecModel
+
+
+class Window(SpecModel):
+    """Event-time window, half-open, aligned to the Unix epoch."""
+
+    id: Identifier
+    size_seconds: int = Field(gt=0)
+    slide_seconds: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _slides_evenly(self) -> Self:
+        if self.size_seconds % self.slide_seconds:
+            raise ValueError("size_seconds is not a multiple of slide_seconds")
+        return self
+
+
+class Expression(SpecModel):
+    """A named SQL expression; ``source`` cites the literature."""
+
+    name: Identifier
+    expr: str = Field(min_length=1)
+    unit: str | None = None
+    source: str | None = None
+
+
+class CongestionLevel(SpecModel):
+    """A level and the bound of speed over free-flow speed below which it holds."""
+
+    level: Identifier
+    below: float | None = Field(default=None, gt=0)
+
+
+class FlagRule(SpecModel):
+    """A flag that is raised where the SQL condition ``when`` holds."""
+
+    id: Identifier
+    when: str = Field(min_length=1)
+    description: str
+
+
+class TransformSpec(SpecModel):
+    """From bronze events to silver metrics and network KPIs."""
+
+    watermark_seconds: int = Field(ge=0)
+    windows: tuple[Window, ...] = Field(min_length=1)
+    primary_window: Identifier
+    observation: str
+    measures: tuple[Expression, ...]
+    aggregations: tuple[Expression, ...] = Field(min_length=1)
+    derived: tuple[Expression, ...]
+    congestion_levels: tuple[CongestionLevel, ...] = Field(min_length=1)
+    detector_health: tuple[FlagRule, ...]
+    anomaly_rules: tuple[FlagRule, ...]
+    network_kpis: tuple[Expression, ...]
+
+    @property
+    def primary(self) -> Window:
+        """The window that features, scores and network KPIs stand on."""
+        return next(window for window in self.windows if window.id == self.primary_window)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.primary_window not in {window.id for window in self.windows}:
+            raise ValueError(f"primary_window {self.primary_window} is not a window")
+        if self.primary.size_seconds != self.primary.slide_seconds:
+            raise ValueError("the primary window is tumbling: its size equals its slide")
+        sizes = [window.size_seconds for window in self.windows]
+        if len(sizes) != len(set(sizes)):
+            raise ValueError("two windows have the same size_seconds, which is part of silver's key")
+        *bounded, last = self.congestion_levels
+        bounds = [level.below for level in bounded]
+        if last.below is not None or None in bounds:
+            raise ValueError("all congestion levels but the last have a bound, and the last none")
+        if bounds != sorted(set(bounds), key=float):  # type: ignore[arg-type]
+            raise ValueError("congestion levels are ordered by rising bound")
+        return self
