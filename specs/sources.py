@@ -10,6 +10,16 @@ from specs.model import Identifier, SpecModel
 
 Unit = Literal["km/h", "mph", "m/s", "m", "km", "mi", "s", "min", "vehicles", "ratio", "percent"]
 
+FACTORS: dict[str, dict[Unit, float]] = {
+    "speed_kmh": {"km/h": 1.0, "mph": 1.609344, "m/s": 3.6},
+    "free_flow_speed_kmh": {"km/h": 1.0, "mph": 1.609344, "m/s": 3.6},
+    "vehicle_count": {"vehicles": 1.0},
+    "occupancy_ratio": {"ratio": 1.0, "percent": 0.01},
+    "travel_time_s": {"s": 1.0, "min": 60.0},
+    "length_m": {"m": 1.0, "km": 1000.0, "mi": 1609.344},
+}
+"""Units each measured field may come in, and what one of them is in the field's own unit."""
+
 
 class MappedColumn(SpecModel):
     """A column of the source's file: its unit, or for times its zone."""
@@ -20,6 +30,18 @@ class MappedColumn(SpecModel):
     format: Literal["lat,lon lat,lon"] | None = None
 
 
+class MeasuredColumns(SpecModel):
+    """Columns of a file, where each measured one says a unit of its own quantity."""
+
+    @model_validator(mode="after")
+    def _has_fitting_units(self) -> Self:
+        for name, factors in FACTORS.items():
+            mapped = getattr(self, name, None)
+            if mapped is not None and mapped.unit not in factors:
+                raise ValueError(f"{name}: unit {mapped.unit} is none of {', '.join(factors)}")
+        return self
+
+
 class StatusRule(SpecModel):
     """Readings where the SQL condition ``when`` holds have status ``value``."""
 
@@ -27,7 +49,7 @@ class StatusRule(SpecModel):
     when: str
 
 
-class ReadingColumns(SpecModel):
+class ReadingColumns(MeasuredColumns):
     """Where the fields of a traffic event are found."""
 
     segment_id: MappedColumn
@@ -46,7 +68,7 @@ class Readings(SpecModel):
     status: tuple[StatusRule, ...] = ()
 
 
-class SegmentColumns(SpecModel):
+class SegmentColumns(MeasuredColumns):
     """Where the fields of a road segment are found."""
 
     segment_id: MappedColumn
