@@ -12,7 +12,14 @@ import pyarrow as pa
 
 from ingestion.geometry import Point, length_m, parse_polyline
 from ingestion.reading_query import named, scan
-from ingestion.sources import Selection, column_types, database, mapped_readings, reason
+from ingestion.sources import (
+    EVERYTHING,
+    Selection,
+    column_types,
+    database,
+    mapped_readings,
+    reason,
+)
 from specs.arrow import arrow_schema
 from specs.errors import WrongInput
 from specs.sources import FACTORS, MappedColumn, SourceSpec
@@ -35,7 +42,7 @@ class _Segment:
 def road_segments(
     source: SourceSpec,
     table: TableSpec,
-    selection: Selection = Selection(),
+    selection: Selection = EVERYTHING,
 ) -> pa.Table:
     """Make the road segments of a source.
 

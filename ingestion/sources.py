@@ -55,17 +55,20 @@ class Selection:
         return f"from {self.start or 'the beginning'} to {self.end or 'the end'}"
 
 
+EVERYTHING = Selection()
+"""All readings of the data that ships with the package."""
+
+
 @contextmanager
 def database() -> Iterator["duckdb.DuckDBPyConnection"]:
     """An empty DuckDB in UTC that spills to a temporary folder of its own."""
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="traffic-") as folder:
-        with duckdb.connect() as connection:
-            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-            connection.execute(f"SET temp_directory = {quoted(folder)}")
-            connection.execute("SET TimeZone = 'UTC'")
-            yield connection
+    with tempfile.TemporaryDirectory(prefix="traffic-") as folder, duckdb.connect() as connection:
+        connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute(f"SET temp_directory = {quoted(folder)}")
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
 
 
 def reason(error: Exception) -> str:
@@ -162,7 +165,7 @@ def _check(connection: "duckdb.DuckDBPyConnection", mapped: ReadingFile, query: 
 def read_events(
     source: SourceSpec,
     topic: TopicSpec,
-    selection: Selection = Selection(),
+    selection: Selection = EVERYTHING,
     *,
     batch_rows: int = 50_000,
 ) -> Iterator[pa.RecordBatch]:
