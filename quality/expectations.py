@@ -35,8 +35,10 @@ def _unique(rows: pa.Table, rule: Unique, hashes: Hashes | None) -> Broken | Non
 def _mean_between(rows: pa.Table, rule: MeanBetween) -> Broken | None:
     column = rows.column(rule.column)
     values = len(column) - column.null_count
+    if values < rule.min_rows:
+        return None
     mean = pc.mean(column).as_py()
-    if values == 0 or rule.min <= mean <= rule.max:
+    if rule.min <= mean <= rule.max:
         return None
     reason = (
         f"mean {rule.column} of {values} values is {mean:g}, outside {rule.min:g} to {rule.max:g}"

@@ -32,11 +32,16 @@ Bound = int | float | None
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why one row is not accepted: its index, the rules it broke, in words for a person."""
+    """Why one row is not accepted: its index, the rules it broke, and why in words for a person."""
 
     index: int
     rule_ids: tuple[str, ...]
-    reason: str
+    reasons: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        """All reasons in one text, cut off at `REASON_MAX_CHARACTERS`."""
+        return "; ".join(self.reasons)[:REASON_MAX_CHARACTERS]
 
 
 def bounds_of(rule: Between, column_type: pa.DataType) -> tuple[Bound, Bound]:
@@ -185,7 +190,7 @@ class Verdicts:
                 rule_ids[position].append(rule.id)
                 reasons[position].append(text)
         return [
-            Rejection(index, tuple(ids), "; ".join(texts)[:REASON_MAX_CHARACTERS])
+            Rejection(index, tuple(ids), tuple(texts))
             for index, ids, texts in zip(indices.to_pylist(), rule_ids, reasons, strict=True)
         ]
 

@@ -109,12 +109,16 @@ class Unique(_Rule):
 
 
 class MeanBetween(_Rule):
-    """The mean of ``column`` over the batch is from ``min`` to ``max``; no value at all passes."""
+    """The mean of ``column`` over the batch is from ``min`` to ``max``.
+
+    A batch with fewer than ``min_rows`` values passes: the mean of one slow car says nothing.
+    """
 
     kind: Literal["mean_between"]
     column: Identifier
     min: float
     max: float
+    min_rows: int = Field(default=1, ge=1)
 
 
 RowRule = Annotated[
