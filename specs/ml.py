@@ -10,6 +10,8 @@ FeatureKind = Literal[
     "lag", "mean", "stddev", "ratio", "observed", "free_flow", "network",
     "day_sin", "day_cos", "day_of_week", "profile",
 ]  # fmt: skip
+Metric = Literal["brier", "auroc", "auroc_onset", "mae_kmh"]
+Baseline = Literal["persistence", "historical_average"]
 
 
 class Label(SpecModel):
@@ -29,12 +31,25 @@ class Feature(SpecModel):
     at: Literal["window", "target"] = "window"
     description: str
 
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.kind in ("mean", "stddev", "observed") and not self.windows:
+            raise ValueError(f"feature {self.name}: {self.kind} is over one window or more")
+        return self
+
 
 class Profile(SpecModel):
     """Historical profile: usual speed ratio by time of week."""
 
     bucket_minutes: int = Field(gt=0, le=1440)
     smoothing_rows: float = Field(ge=0)
+    folds: int = Field(ge=2)
+
+    @model_validator(mode="after")
+    def _divides_the_day(self) -> Self:
+        if 1440 % self.bucket_minutes:
+            raise ValueError("bucket_minutes divides a day")
+        return self
 
 
 class Split(SpecModel):
@@ -83,8 +98,8 @@ class MlSpec(SpecModel):
     history_windows: int = Field(ge=1)
     training: Training
     outputs: tuple[Identifier, ...]
-    metrics: tuple[Identifier, ...]
-    baselines: tuple[Identifier, ...]
+    metrics: tuple[Metric, ...]
+    baselines: tuple[Baseline, ...]
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

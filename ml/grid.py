@@ -1,0 +1,258 @@
+"""Speeds as a dense matrix of segments x windows: what every feature, label and forecast reads."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self, TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from specs.errors import WrongInput
+from specs.ml import Label
+
+Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
+Booleans: TypeAlias = NDArray[np.bool_]
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Cells of a grid to forecast from: ``segment`` [n] and ``window`` [n].
+
+    ``segment`` is a position in ``Roads.segment_ids``; ``window`` is a window number, seconds
+    since the Unix epoch over the window's length, and so means the same in every grid.
+    """
+
+    segment: Integers
+    window: Integers
+
+    def __len__(self) -> int:
+        return len(self.segment)
+
+    def __getitem__(self, which: Any) -> "Rows":
+        return Rows(self.segment[which], self.window[which])
+
+
+@dataclass(frozen=True, eq=False)
+class Roads:
+    """The segments of a grid in a fixed order, by id, and what the model knows of each.
+
+    ``free_flow_speed_kmh``, ``source`` and ``zone`` are [segments]; the last two are positions in
+    ``sources`` and ``zones``.
+    """
+
+    segment_ids: tuple[str, ...]
+    free_flow_speed_kmh: Floats
+    sources: tuple[str, ...]
+    source: Integers
+    zones: tuple[ZoneInfo, ...]
+    zone: Integers
+
+    @classmethod
+    def from_table(cls, segments: pa.Table, label: Label) -> Self:
+        """Read rows of ``silver.road_segment``.
+
+        Args:
+            segments: ``segment_id``, ``source``, ``time_zone`` and the label's reference speed
+                in km/h; one row a segment, in any order.
+            label: names the reference speed.
+
+        Raises:
+            WrongInput: there is no segment, or one has two rows.
+        """
+        ids = np.array(_column(segments, "segment_id", pa.string()).to_pylist(), dtype=object)
+        if not len(ids):
+            raise WrongInput("there is no road segment; load silver.road_segment first")
+        order = np.argsort(ids, kind="stable")
+        names = tuple(ids[order].tolist())
+        twice = sorted({name for name, after in zip(names, names[1:], strict=False) if name == after})
+        if twice:
+            raise WrongInput(f"segments with two rows in silver.road_segment: {twice[:5]}")
+        source = _column(segments, "source", pa.string()).dictionary_encode()
+        zone = _column(segments, "time_zone", pa.string()).dictionary_encode()
+        return cls(
+            segment_ids=names,
+            free_flow_speed_kmh=_numbers(segments, label.reference)[order],
+            sources=tuple(source.dictionary.to_pylist()),
+            source=source.indices.to_numpy().astype(np.int64)[order],
+            zones=tuple(ZoneInfo(name) for name in zone.dictionary.to_pylist()),
+            zone=zone.indices.to_numpy().astype(np.int64)[order],
+        )
+
+    @cached_property
+    def id_array(self) -> pa.Array:
+        """``segment_ids`` as Arrow strings."""
+        return pa.array(self.segment_ids, pa.string())
+
+    def positions(self, silver: pa.Table) -> Integers:
+        """Position of each row's segment [rows].
+
+        Raises:
+            WrongInput: a row's segment is not among the road segments.
+        """
+        ids = _column(silver, "segment_id", pa.string())
+        found = pc.index_in(ids, value_set=self.id_array)
+        if found.null_count:
+            strangers = pc.unique(ids.filter(pc.is_null(found))).to_pylist()
+            raise WrongInput(f"segments that silver.road_segment does not have: {strangers[:5]}")
+        return found.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class SpeedGrid:
+    """Mean speed of each segment (rows) in each window that has a silver row (columns).
+
+    Windows without any row have no column, so cities years apart share a grid at no cost.
+
+    ``windows`` [columns] are window numbers, rising. ``cells`` [segments, columns + 1] are km/h,
+    NaN where nothing was observed; the last column is all NaN and stands for every window without
+    a column. ``complete_from`` is the oldest window number from which no row was left out, None
+    where none was at all.
+    """
+
+    roads: Roads
+    label: Label
+    window_seconds: int
+    windows: Integers
+    cells: Floats
+    complete_from: int | None = None
+
+    @classmethod
+    def empty(cls, roads: Roads, label: Label, window_seconds: int) -> Self:
+        """A grid without a window."""
+        nothing = np.full((len(roads.segment_ids), 1), np.nan)
+        return cls(roads, label, window_seconds, np.empty(0, dtype=np.int64), nothing)
+
+    @classmethod
+    def from_tables(
+        cls, silver: pa.Table, segments: pa.Table, label: Label, window_seconds: int
+    ) -> Self:
+        """Grid of the rows of ``silver.segment_metric`` whose ``window_seconds`` is that one.
+
+        Args:
+            silver: ``segment_id``, ``window_seconds``, ``window_start`` (UTC),
+                ``observation_count`` and the label's speed in km/h; rows in any order, the last
+                of a segment and window counts.
+            segments: rows of ``silver.road_segment``, see `Roads.from_table`.
+            label: names the speed and its reference.
+            window_seconds: length of the primary window.
+
+        Raises:
+            WrongInput: a row's segment is not in ``segments``.
+        """
+        return cls.empty(Roads.from_table(segments, label), label, window_seconds).with_rows(silver)
+
+    @property
+    def speed_kmh(self) -> Floats:
+        """Mean speeds [segments, windows] in km/h, NaN where nothing was observed."""
+        return self.cells[:, :-1]
+
+    @property
+    def observed(self) -> Booleans:
+        """Where a speed was truly observed [segments, windows]."""
+        return ~np.isnan(self.speed_kmh)
+
+    def primary(self, silver: pa.Table) -> pa.Table:
+        """The rows of ``silver`` that stand at this grid's window length."""
+        return silver.filter(pc.equal(silver["window_seconds"], self.window_seconds))
+
+    def rows(self, silver: pa.Table) -> Rows:
+        """Cells of the rows of ``silver``, all of the grid's window length, in their order.
+
+        Raises:
+            WrongInput: a row's segment is not in the grid.
+        """
+        started = _column(silver, "window_start", pa.timestamp("us", tz="UTC"))
+        window = started.cast(pa.int64()).to_numpy() // (self.window_seconds * MICROSECONDS)
+        return Rows(self.roads.positions(silver), window)
+
+    def with_rows(self, silver: pa.Table) -> Self:
+        """This grid with the rows of ``silver`` added or, where it has them, replaced."""
+        silver = self.primary(silver)
+        rows = self.rows(silver)
+        windows = np.union1d(self.windows, rows.window)
+        cells = np.full((len(self.cells), len(windows) + 1), np.nan)
+        cells[:, np.searchsorted(windows, self.windows)] = self.speed_kmh
+        seen = _numbers(silver, "observation_count") > 0
+        speed = np.where(seen, _numbers(silver, self.label.column), np.nan)
+        cells[rows.segment, np.searchsorted(windows, rows.window)] = speed
+        return replace(self, windows=windows, cells=cells)
+
+    def since(self, window: int) -> Self:
+        """This grid without the windows before ``window``."""
+        first = int(np.searchsorted(self.windows, window))
+        oldest = window if self.complete_from is None else max(window, self.complete_from)
+        windows, cells = self.windows[first:], self.cells[:, first:]
+        return replace(self, windows=windows, cells=cells, complete_from=oldest)
+
+    def columns(self, windows: Integers) -> Integers:
+        """Column of ``cells`` of each window number; the last one where the grid has no such."""
+        at = np.searchsorted(self.windows, windows)
+        if not len(self.windows):
+            return at
+        there = self.windows[np.minimum(at, len(self.windows) - 1)] == windows
+        return np.where(there, at, len(self.windows))
+
+    def speeds_at(self, rows: Rows) -> Floats:
+        """Observed speed of each row's cell [n] in km/h; NaN where nothing was observed."""
+        return self.cells[rows.segment, self.columns(rows.window)]
+
+    def windows_in(self, minutes: int) -> int:
+        """How many windows a time is."""
+        return minutes * 60 // self.window_seconds
+
+
+class RollingGrid:
+    """The newest windows of a stream, with the values that the grid of the whole table has.
+
+    Rows may arrive in any order, for several windows at once, and again with other values.
+    """
+
+    def __init__(self, grid: SpeedGrid, *, history_windows: int, scorable_windows: int = 36):
+        """Start from the rows that are known.
+
+        Args:
+            grid: rows so far; for a new stream none, after a restart those of the newest
+                ``scorable_windows`` and the history before them, as `SpeedGrid.since` gives.
+            history_windows: how many windows before its own a feature may look at.
+            scorable_windows: how many of the newest windows can be forecast from after a batch;
+                more than the watermark holds open.
+        """
+        self.grid = grid
+        self._history_windows = history_windows
+        self._scorable_windows = scorable_windows
+
+    def update(self, silver: pa.Table) -> SpeedGrid:
+        """Take the changed rows of a batch and return the grid to forecast them from.
+
+        A batch of any span can be forecast from; what is older than the scorable windows is
+        dropped when the next batch comes.
+
+        Raises:
+            WrongInput: a row's segment is not in the grid; build a new one after a change of
+                the road segments.
+        """
+        kept = self.grid
+        if len(kept.windows) > self._scorable_windows:
+            oldest = int(kept.windows[-self._scorable_windows])
+            kept = kept.since(oldest - self._history_windows)
+        self.grid = kept.with_rows(silver)
+        return self.grid
+
+
+def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
+    """A column as one array of that type, whatever flavour of strings or times it came in."""
+    column = table[name]
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(kind).combine_chunks()
+
+
+def _numbers(table: pa.Table, name: str) -> Floats:
+    """A numeric column [rows] as floats, NaN where it is null."""
+    return _column(table, name, pa.float64()).to_numpy(zero_copy_only=False)
