@@ -1,1 +1,1 @@
-
+"""Readings on their way into the lake: sources, simulator, producer and lander."""

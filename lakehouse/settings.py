@@ -45,6 +45,32 @@ class Settings(BaseSettings):
     kafka_port: Port = 19092
     mlflow_port: Port = 15000
 
+    spark_master: str = "local[2]"
+    spark_driver_memory: str = "1500m"
+    spark_partitions: Annotated[int, Field(ge=1)] = 2
+    """Shuffle partitions; fixed for the life of a checkpoint."""
+
+    kafka_bootstrap: str | None = None
+    """Kafka's address where it is not the embedded one."""
+
+    mlflow_uri: str | None = None
+    """MLflow's address where it is not the embedded one."""
+
+    land_max_records: Annotated[int, Field(ge=1)] = 40_000
+    """The lander commits at the latest when it has this many records ..."""
+
+    land_max_seconds: Annotated[float, Field(gt=0)] = 0.25
+    """... or has waited this long for more."""
+
+    stream_trigger_seconds: Annotated[float, Field(ge=0)] = 0.3
+    """A micro-batch begins at most this often."""
+
+    stream_max_files: Annotated[int, Field(ge=1)] = 64
+    """Bronze files in one micro-batch."""
+
+    model_poll_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """How often the stream asks the registry for the champion."""
+
     @property
     def lake(self) -> Path:
         """The Delta tables, one folder a layer."""

@@ -50,3 +50,10 @@ class WrongInput(TrafficError):
     """
 
     exit_code: ClassVar[int] = 2
+
+
+class Fenced(TrafficError):
+    """Another writer has taken over this writer's part of the input.
+
+    The batch in hand is dropped: the other writer has committed it, or will.
+    """

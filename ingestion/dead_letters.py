@@ -1,0 +1,48 @@
+"""Dead letters on their way to topic traffic_event_dlq."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from confluent_kafka import Producer
+
+from specs.errors import Unavailable
+from specs.tables import TopicSpec
+
+FLUSH_SECONDS = 30.0
+HEADERS = ("topic", "partition", "offset", "reason", "spec_version")
+
+
+class DeadLetterTopic:
+    """Sends records that failed a rule: key and value byte for byte, the verdict as headers."""
+
+    def __init__(self, topic: TopicSpec, bootstrap: str) -> None:
+        """Send to the dead-letter topic of ``topic`` on the Kafka at ``bootstrap``."""
+        self._name = topic.dead_letter_topic
+        self._producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+        self._failures: list[str] = []
+
+    def send(self, dead: pa.Table) -> None:
+        """Send rows of bronze.dead_letter and wait for Kafka's acknowledgement.
+
+        Raises:
+            Unavailable: Kafka did not take them, within 30 s or for good.
+        """
+        for row in dead.to_pylist():
+            self._producer.produce(
+                self._name, row["raw_value"], row["raw_key"], headers=_headers(row),
+                on_delivery=self._note,
+            )  # fmt: skip
+        left = self._producer.flush(FLUSH_SECONDS)
+        if left or self._failures:
+            reason = self._failures[0] if self._failures else "no answer"
+            raise Unavailable(f"{self._name} has not taken {left} dead letters: {reason}")
+
+    def _note(self, error: object, _message: object) -> None:
+        if error is not None:
+            self._failures.append(str(error))
+
+
+def _headers(row: dict[str, Any]) -> Sequence[tuple[str, bytes]]:
+    texts = {name: str(row[name]) for name in HEADERS} | {"rule_ids": ",".join(row["rule_ids"])}
+    return [(name, text.encode()) for name, text in texts.items()]

@@ -1,0 +1,238 @@
+"""Kafka to bronze: judge, gate, dead letters first, then one Delta commit with its offsets."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from ingestion.dead_letters import DeadLetterTopic
+from ingestion.decode import Record
+from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
+from lakehouse.journal import Journal, now
+from lakehouse.tables import Lake, Note, Step
+from quality.gate import Gate
+from quality.refusal import BatchRefused
+from specs.errors import Fenced, Unavailable
+
+GROUP = "traffic-lander"
+METADATA_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class LandingPace:
+    """How records are gathered into commits.
+
+    Attributes:
+        max_records: a batch is full at this many.
+        max_seconds: a batch waits no longer than this for more.
+    """
+
+    max_records: int
+    max_seconds: float
+
+
+@dataclass
+class Landed:
+    """What the commits reported so far."""
+
+    rows: int = 0
+    dead_letters: int = 0
+    batches: int = 0
+
+
+def _writer(topic: str, partition: int) -> str:
+    return f"land/{topic}/{partition}"
+
+
+class Lander:
+    """One member of the consumer group that lands topic traffic_event.
+
+    The tables hold the progress: the last offset of each partition goes into the very commit of
+    its rows. Kafka's own committed offsets are only a mirror for monitoring.
+    """
+
+    def __init__(self, lake: Lake, bootstrap: str, pace: LandingPace) -> None:
+        """Join the group on the Kafka at ``bootstrap``; tables are created as needed."""
+        specs = lake.specs
+        self.landed = Landed()
+        self._lake, self._pace = lake, pace
+        self._topic = specs.topics["traffic_event"]
+        self._judge = Judge(specs)
+        self.gate = Gate(specs.tables[BRONZE], specs.ops.gates, specs.version, time.monotonic)
+        self.gate.warm_up()
+        self._bronze, self._dead = lake.table(BRONZE), lake.table(DEAD_LETTER)
+        self._segment_table = lake.table("silver.road_segment")
+        self._segments, self._segments_version = self._read_segments()
+        self._dlq = DeadLetterTopic(self._topic, bootstrap)
+        self._journal = Journal(lake, [BRONZE, DEAD_LETTER])
+        self._reached: dict[int, int | None] = {}
+        self._ends: dict[int, int] = {}
+        self._consumer = Consumer({
+            "bootstrap.servers": bootstrap, "group.id": GROUP, "enable.auto.commit": False,
+            "auto.offset.reset": "error", "partition.assignment.strategy": "cooperative-sticky",
+            "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536,
+            "enable.partition.eof": False,
+        })  # fmt: skip
+        self._consumer.subscribe([self._topic.topic], on_assign=self._take, on_revoke=self._drop)
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Land until ``stopped()``; a batch that has begun is finished.
+
+        Raises:
+            GateFailed: a batch broke an expectation; nothing of it was committed.
+            Unavailable: Kafka has gone for good, or offsets that were never read are deleted.
+        """
+        while not stopped():
+            self._land_next()
+
+    def run_once(self, stopped: Callable[[], bool]) -> None:
+        """Land what the assigned partitions hold now, then return. Raises as `run` does."""
+        while not stopped() and not self._caught_up():
+            self._land_next()
+
+    def close(self) -> None:
+        """Write the books and leave the group."""
+        self._journal.write()
+        self._consumer.close()
+
+    def report(self) -> dict[str, int]:
+        """Rows, dead letters and batches that the commits reported."""
+        return asdict(self.landed)
+
+    def _land_next(self) -> None:
+        messages = self._consumer.consume(self._pace.max_records, self._pace.max_seconds)
+        records = [message for message in messages if self._is_record(message)]
+        if records:
+            try:
+                self._land(records)
+            except Fenced:
+                self._rewind()
+        self._journal.write_if_due()
+
+    def _is_record(self, message: Record) -> bool:
+        error: KafkaError | None = message.error()  # type: ignore[attr-defined]
+        if error is None:
+            return True
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise Unavailable(
+                f"{self._topic.topic}: offsets that were never landed are gone from Kafka ({error});"
+                " raise the topic's retention, and audit what was lost before going on"
+            )
+        if error.fatal() or not error.retriable():
+            raise Unavailable(f"Kafka: {error}")
+        return False
+
+    def _land(self, records: Sequence[Record]) -> None:
+        judged = self._judge.judge(records, self._known_segments(), now())
+        try:
+            result = self.gate.check(judged.accepted)
+        except BatchRefused as refused:
+            self._journal.note(refused.result.row(now()))
+            self._journal.write()
+            raise
+        if result is not None:
+            self._journal.note(result.row(now()))
+        self._commit(judged)
+        self.landed.batches += 1
+        self._mirror(judged)
+
+    def _commit(self, judged: Judged) -> None:
+        """Dead letters first: a crash between the two repeats the batch and loses nothing."""
+        dead, offsets = self._unwritten_dead(judged), {
+            str(partition): f"{first}-{last}"
+            for partition, (first, last) in judged.progress.items()
+        }  # fmt: skip
+        if dead.num_rows:
+            self._dlq.send(dead)
+            steps = [
+                Step(writer, self._dead.progress(writer), last)
+                for writer, last in self._lasts(judged)
+            ]
+            commit = self._dead.append(
+                dead, self._note({"dead_lettered": dead.num_rows}, offsets), steps
+            )
+            self.landed.dead_letters += commit.rows_written
+        steps = [
+            Step(_writer(self._topic.topic, partition), self._reached[partition], last)
+            for partition, (_, last) in judged.progress.items()
+        ]
+        commit = self._bronze.append(
+            judged.accepted, self._note({"landed": judged.accepted.num_rows}, offsets), steps
+        )
+        self.landed.rows += commit.rows_written
+        self._reached.update({p: last for p, (_, last) in judged.progress.items()})
+
+    def _lasts(self, judged: Judged) -> list[tuple[str, int]]:
+        return [(_writer(self._topic.topic, p), last) for p, (_, last) in judged.progress.items()]
+
+    def _unwritten_dead(self, judged: Judged) -> pa.Table:
+        """Dead letters past those that a crashed run had written before its rows."""
+        written = {p: self._dead.progress(_writer(self._topic.topic, p)) for p in judged.progress}
+        if all(last is None or last < judged.progress[p][0] for p, last in written.items()):
+            return judged.dead
+        rows = zip(
+            judged.dead["partition"].to_pylist(), judged.dead["offset"].to_pylist(), strict=True
+        )
+        new = [offset > (-1 if written[p] is None else written[p]) for p, offset in rows]
+        return judged.dead.filter(pa.array(new, pa.bool_()))
+
+    def _note(self, verdicts: dict[str, int], offsets: dict[str, str]) -> Note:
+        return Note(
+            job="land", spec_version=self._lake.specs.version, verdicts=verdicts, offsets=offsets
+        )
+
+    def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Start each assigned partition where the table stands."""
+        consumer.incremental_assign(self._starting_points(consumer, partitions))
+
+    def _drop(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            del self._reached[partition.partition], self._ends[partition.partition]
+        consumer.incremental_unassign(partitions)
+
+    def _rewind(self) -> None:
+        """After another writer took over: go on from where the table stands now."""
+        for partition in self._starting_points(self._consumer, self._consumer.assignment()):
+            self._consumer.seek(partition)
+
+    def _starting_points(
+        self, consumer: Consumer, partitions: list[TopicPartition]
+    ) -> list[TopicPartition]:
+        self._bronze.refresh()
+        self._dead.refresh()
+        for partition in partitions:
+            number = partition.partition
+            reached = self._bronze.progress(_writer(self._topic.topic, number))
+            begin, end = consumer.get_watermark_offsets(partition, METADATA_SECONDS)
+            partition.offset = OFFSET_BEGINNING if reached is None else reached + 1
+            self._reached[number] = reached
+            self._ends[number] = end if end > begin else 0
+        return partitions
+
+    def _caught_up(self) -> bool:
+        return bool(self._ends) and all(
+            end == 0 or (reached is not None and reached + 1 >= end)
+            for end, reached in ((end, self._reached[p]) for p, end in self._ends.items())
+        )
+
+    def _mirror(self, judged: Judged) -> None:
+        """Tell Kafka how far we are, for whoever watches the group's lag."""
+        offsets = [
+            TopicPartition(self._topic.topic, partition, last + 1)
+            for partition, (_, last) in judged.progress.items()
+        ]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException:
+            return
+
+    def _known_segments(self) -> pa.Table:
+        if self._segment_table.refresh() != self._segments_version:
+            self._segments, self._segments_version = self._read_segments()
+        return self._segments
+
+    def _read_segments(self) -> tuple[pa.Table, int]:
+        rows = self._segment_table.read(columns=["segment_id", "source"])
+        return rows.combine_chunks(), self._segment_table.version

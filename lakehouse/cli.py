@@ -1,0 +1,29 @@
+"""The command line: noun then verb; results on stdout, messages on stderr; exit 0, 1 or 2."""
+
+import logging
+import sys
+
+import typer
+
+from ingestion.commands import produce, topic
+from lakehouse.commands import data, model, quality, run, stack
+from lakehouse.commands.specs import app as specs_app
+from specs.errors import TrafficError
+
+app = typer.Typer(
+    name="traffic", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
+    help="Road-traffic lakehouse: readings in through Kafka, congestion probabilities out in SQL.",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Entry point of `traffic`."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except TrafficError as error:
+        print(f"traffic: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception:
+        logging.exception("traffic: this is a bug; please report it with the lines below")
+        sys.exit(1)

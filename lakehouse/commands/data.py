@@ -1,0 +1,119 @@
+"""`traffic segment|silver|gold|audit`: work on the tables outside the stream."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lakehouse.jobs.recompute import GoldRecompute, Range, SilverRecompute
+    from lakehouse.settings import Settings
+    from lakehouse.tables import Lake
+
+segment = typer.Typer(no_args_is_help=True, help="Road segments.")
+silver = typer.Typer(no_args_is_help=True, help="Table silver.segment_metric.")
+gold = typer.Typer(no_args_is_help=True, help="Tables of gold.")
+
+From = Annotated[datetime, typer.Option("--from", help="First window start, UTC.")]
+To = Annotated[datetime, typer.Option("--to", help="Window starts before this, UTC.")]
+
+
+def _lake() -> "tuple[Settings, Lake]":
+    from lakehouse.settings import Settings
+    from lakehouse.tables import Lake
+    from specs.loader import load_specs
+
+    settings = Settings()
+    return settings, Lake(settings.lake, load_specs())
+
+
+def _range(start: datetime, end: datetime) -> "Range":
+    from lakehouse.jobs.recompute import Range
+    from specs.errors import WrongInput
+
+    if end <= start:
+        raise WrongInput(f"--to {end} is not after --from {start}")
+    return Range(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
+
+
+def _silver_job(settings: "Settings", lake: "Lake") -> "SilverRecompute":
+    from lakehouse.jobs.recompute import SilverRecompute
+    from lakehouse.publish import Publisher
+    from lakehouse.services import kafka_bootstrap
+    from lakehouse.spark import session
+
+    return SilverRecompute(session(settings), lake, Publisher(kafka_bootstrap(settings)))
+
+
+def _gold_job(settings: "Settings", lake: "Lake") -> "GoldRecompute":
+    from lakehouse.jobs.recompute import GoldRecompute
+    from lakehouse.publish import Publisher
+    from lakehouse.services import kafka_bootstrap, mlflow_uri
+    from ml.registry import champion
+
+    model = champion(mlflow_uri(settings), lake.specs)
+    return GoldRecompute(lake, model, Publisher(kafka_bootstrap(settings)))
+
+
+@segment.command("load")
+def segment_load(
+    source: Annotated[str, typer.Argument(help="Name of a file in specs/sources.")],
+    until: Annotated[
+        datetime | None,
+        typer.Option(help="Free-flow speeds from readings before this, UTC; by default all."),
+    ] = None,
+) -> None:
+    """Register a source's road segments in silver.road_segment."""
+    from ingestion.road_segment import load_road_segments
+
+    _, lake = _lake()
+    print(json.dumps({"rows_written": load_road_segments(lake, source, until)}))
+
+
+@silver.command("recompute")
+def silver_recompute(start: From, end: To) -> None:
+    """Bring windows of silver up to bronze; rows that are right already are left alone."""
+    asked = _range(start, end)
+    settings, lake = _lake()
+    print(json.dumps({"rows_written": _silver_job(settings, lake).recompute(asked)}))
+
+
+@silver.command("reconcile")
+def silver_reconcile() -> None:
+    """Find late readings that the stream did not count, and recompute the windows they touch."""
+    from lakehouse.jobs.reconcile import reconcile
+
+    settings, lake = _lake()
+    written = reconcile(lake, _silver_job(settings, lake), _gold_job(settings, lake))
+    print(json.dumps({"rows_written": written}))
+
+
+@gold.command("recompute")
+def gold_recompute(start: From, end: To) -> None:
+    """Bring scores and network KPIs up to silver, with the champion model of now."""
+    asked = _range(start, end)
+    settings, lake = _lake()
+    print(json.dumps({"rows_written": _gold_job(settings, lake).recompute(asked)}))
+
+
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Balance Kafka offsets, bronze, dead letters and silver; exit 1 if they do not agree."""
+    from ingestion.topics import offsets
+    from lakehouse.audit import balance
+    from lakehouse.services import kafka_bootstrap
+
+    settings, lake = _lake()
+    checks = balance(lake, offsets(kafka_bootstrap(settings), "traffic_event", lake.specs))
+    audit_ok = all(check.is_ok for check in checks)
+    if as_json:
+        rows = [{**check.__dict__, "is_ok": check.is_ok} for check in checks]
+        print(json.dumps({"audit_ok": audit_ok, "checks": rows}))
+    else:
+        for check in checks:
+            mark = "ok " if check.is_ok else "OFF"
+            print(f"{mark} {check.name}: {check.expected:,} = {check.found:,}")
+    sys.exit(0 if audit_ok else 1)

@@ -1,0 +1,56 @@
+"""`traffic land` and `traffic stream`: the two processes that move data."""
+
+import json
+from typing import Annotated
+
+import typer
+
+Once = Annotated[bool, typer.Option("--once", help="Stop when caught up.")]
+
+
+def land(once: Once = False) -> None:
+    """Land topic traffic_event in bronze, with its offsets, verdicts and dead letters."""
+    from ingestion.lander import Lander, LandingPace
+    from lakehouse.services import kafka_bootstrap
+    from lakehouse.settings import Settings
+    from lakehouse.signals import stop_on_signals
+    from lakehouse.tables import Lake
+    from specs.loader import load_specs
+
+    settings = Settings()
+    stopped = stop_on_signals()
+    pace = LandingPace(settings.land_max_records, settings.land_max_seconds)
+    lander = Lander(Lake(settings.lake, load_specs()), kafka_bootstrap(settings), pace)
+    try:
+        lander.run_once(stopped) if once else lander.run(stopped)
+    finally:
+        lander.close()
+    print(json.dumps(lander.report()))
+
+
+def stream(once: Once = False) -> None:
+    """Build silver and gold from bronze, in micro-batches scored by the champion model."""
+    from lakehouse.jobs import stream as job
+    from lakehouse.jobs.model_watch import ModelWatch
+    from lakehouse.publish import Publisher
+    from lakehouse.services import kafka_bootstrap, mlflow_uri
+    from lakehouse.settings import Settings
+    from lakehouse.signals import stop_on_signals
+    from lakehouse.spark import session
+    from lakehouse.tables import Lake
+    from specs.loader import load_specs
+
+    settings = Settings()
+    stopped = stop_on_signals()
+    lake = Lake(settings.lake, load_specs())
+    models = ModelWatch(mlflow_uri(settings), lake.specs, settings.model_poll_seconds)
+    publisher = Publisher(kafka_bootstrap(settings))
+    checkpoint = settings.checkpoints / "stream"
+    stream = job.Stream(lake, checkpoint, publisher, models)
+    pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_files)
+    query = job.start(session(settings), lake, stream, checkpoint, pace, once=once)
+    try:
+        job.run(query, stopped)
+    finally:
+        stream.close()
+    print(json.dumps(stream.report()))

@@ -1,0 +1,1 @@
+"""Jobs: they wire transforms to tables, topics and the registry."""

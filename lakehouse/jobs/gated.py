@@ -1,0 +1,61 @@
+"""Gate, then commit: the only way rows of silver and gold reach their table."""
+
+import time
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from lakehouse.journal import Journal, now
+from lakehouse.publish import Publisher
+from lakehouse.tables import Commit, Lake, Note, Step
+from quality.gate import Gate
+from quality.refusal import BatchRefused
+from specs.tables import TopicSpec
+
+
+class GatedTable:
+    """One table of silver or gold behind its gate, with the topic that mirrors it, if any."""
+
+    def __init__(
+        self, lake: Lake, name: str, journal: Journal, publisher: Publisher | None = None
+    ) -> None:
+        """Gate table ``name``; with a ``publisher``, refused rows go to its dead-letter topic."""
+        specs = lake.specs
+        self.table = lake.table(name)
+        self.gate = Gate(specs.tables[name], specs.ops.gates, specs.version, time.monotonic)
+        self._journal, self._publisher = journal, publisher
+        topics = [topic for topic in specs.topics.values() if topic.table == name]
+        self._topic: TopicSpec | None = topics[0] if topics and publisher else None
+
+    def merge(
+        self, rows: pa.Table, note: Note, steps: Iterable[Step] = (), *, always: bool = False
+    ) -> Commit:
+        """Validate ``rows`` and commit them; with ``always`` Great Expectations looks at them too.
+
+        Raises:
+            GateFailed: nothing was committed; the failing rows are on the dead-letter topic.
+            Fenced: another writer has advanced one of ``steps``; nothing was committed.
+            Unavailable: the commit kept conflicting.
+        """
+        self.check(rows, always=always)
+        return self.table.merge(rows, note, steps)
+
+    def check(self, rows: pa.Table, *, always: bool = False) -> None:
+        """Validate ``rows``; raises `GateFailed` as `merge` does."""
+        try:
+            result = self.gate.check(rows, always=always)
+        except BatchRefused as refused:
+            self._journal.note(refused.result.row(now()))
+            self._journal.write()
+            if self._topic is not None and self._publisher is not None:
+                failing = refused.failing_rows.select(rows.schema.names)
+                self._publisher.send(self._topic, failing, dead=True)
+                self._publisher.flush()
+            raise
+        if result is not None:
+            self._journal.note(result.row(now()))
+
+    def publish(self, rows: pa.Table) -> None:
+        """Queue committed ``rows`` for the table's topic, if it has one."""
+        if self._topic is not None and self._publisher is not None:
+            self._publisher.send(self._topic, rows)

@@ -1,0 +1,107 @@
+"""The gold side of the stream: scores of the changed windows, and the network's KPIs."""
+
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.jobs.gated import GatedTable
+from lakehouse.jobs.model_watch import ModelWatch
+from lakehouse.jobs.segments import Segments
+from lakehouse.journal import Journal, now
+from lakehouse.publish import Publisher
+from lakehouse.tables import Lake, Note, Step
+from lakehouse.transforms.network_kpi import network_kpi
+from ml.grid import RollingGrid, SpeedGrid
+from ml.score import scores
+
+SILVER = "silver.segment_metric"
+SCORABLE_WINDOWS = 36
+GRID_COLUMNS = ["segment_id", "window_seconds", "window_start", "observation_count"]
+
+
+class Gold:
+    """Takes the changed rows of silver, scores them and sums up the network."""
+
+    def __init__(
+        self, lake: Lake, segments: Segments, journal: Journal, publisher: Publisher,
+        models: ModelWatch | None,
+    ) -> None:  # fmt: skip
+        """Take up where the tables stand; without ``models`` only the KPIs are made."""
+        self._lake, self._segments, self._models = lake, segments, models
+        self.scores = GatedTable(lake, "gold.congestion_scores", journal, publisher)
+        self.kpis = GatedTable(lake, "gold.network_kpi", journal)
+        for gated in (self.scores, self.kpis):
+            gated.gate.warm_up()
+        self.take_segments()
+
+    def take_segments(self) -> None:
+        """Build the feature grid anew, from silver and the road segments of now."""
+        spec = self._lake.specs.ml
+        seconds = self._lake.specs.transforms.primary.size_seconds
+        silver = self._lake.table(SILVER)
+        silver.refresh()
+        windows = spec.history_windows + SCORABLE_WINDOWS
+        rows = _newest(silver.read(columns=[*GRID_COLUMNS, spec.label.column]), seconds, windows)
+        grid = SpeedGrid.from_tables(rows, self._segments.rows, spec.label, seconds)
+        self._grid = RollingGrid(
+            grid, history_windows=spec.history_windows, scorable_windows=SCORABLE_WINDOWS
+        )
+
+    def take(
+        self, changed: pa.Table, opened: pa.Table, note: Note, writer: str, batch_id: int
+    ) -> int:
+        """Score the ``changed`` rows of silver and commit scores and KPIs.
+
+        Args:
+            changed: rows of silver.segment_metric that were just committed.
+            opened: all rows of windows that are not final.
+            note: what the commits say of themselves.
+            writer: identity of the stream.
+            batch_id: doing a batch twice changes nothing.
+
+        Returns:
+            Rows of gold.congestion_scores that were written.
+
+        Raises:
+            GateFailed: a row breaks a rule; nothing of its table was committed.
+            Fenced: another driver runs the same stream.
+        """
+        seconds = self._lake.specs.transforms.primary.size_seconds
+        primary = changed.filter(pc.equal(changed["window_seconds"], seconds))
+        if not primary.num_rows:
+            return 0
+        grid = self._grid.update(primary)
+        model = self._models.model if self._models else None
+        written = 0
+        if model is not None:
+            rows = scores(model, grid, primary, scored_at=now())
+            written = self._commit(self.scores, rows, note, writer, batch_id)
+            self.scores.publish(rows)
+        final = changed.filter(changed["is_final"])
+        kpis = network_kpi(pa.concat_tables([opened, final]), self._lake.specs, at=now())
+        touched = pc.is_in(kpis["window_start"], pc.unique(primary["window_start"]))
+        self._commit(self.kpis, kpis.filter(touched), note, writer, batch_id)
+        return written
+
+    def close(self) -> None:
+        """Stop asking the registry."""
+        if self._models is not None:
+            self._models.close()
+
+    def _commit(
+        self, gated: GatedTable, rows: pa.Table, note: Note, writer: str, batch_id: int
+    ) -> int:
+        before = gated.table.progress(writer)
+        if before is not None and before >= batch_id:
+            return 0
+        return gated.merge(rows, note, [Step(writer, before, batch_id)]).rows_written
+
+
+def _newest(rows: pa.Table, seconds: int, windows: int) -> pa.Table:
+    """Rows of the newest ``windows`` windows of length ``seconds``."""
+    rows = rows.filter(pc.equal(rows["window_seconds"], seconds))
+    if not rows.num_rows:
+        return rows
+    oldest = pc.max(rows["window_start"]).as_py() - timedelta(seconds=seconds * (windows - 1))
+    return rows.filter(pc.greater_equal(rows["window_start"], oldest))

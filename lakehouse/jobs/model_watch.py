@@ -1,0 +1,47 @@
+"""Which model scores: the registry's champion, asked for on a timer beside the stream."""
+
+import threading
+from typing import TYPE_CHECKING
+
+from ml.registry import champion, champion_version
+from specs.errors import Unavailable
+from specs.loader import Specs
+
+if TYPE_CHECKING:
+    from ml.registry import LoadedModel
+
+
+class ModelWatch:
+    """Keeps the champion loaded; a new one is swapped in between two batches.
+
+    The registry is asked from a thread of its own, so that a slow or dead registry never holds up
+    a batch. While it is down the model in hand goes on scoring.
+    """
+
+    def __init__(self, tracking_uri: str, specs: Specs, poll_seconds: float) -> None:
+        """Load the champion, if there is one, and begin to watch."""
+        self._tracking_uri, self._specs = tracking_uri, specs
+        self._poll_seconds = poll_seconds
+        self._stop = threading.Event()
+        self._model = champion(tracking_uri, specs)
+        self._thread = threading.Thread(target=self._watch, name="model-watch", daemon=True)
+        self._thread.start()
+
+    @property
+    def model(self) -> "LoadedModel | None":
+        """The model to score the next batch with; None while no model is champion."""
+        return self._model
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._poll_seconds):
+            try:
+                version = champion_version(self._tracking_uri, self._specs)
+                if version is not None and (self._model is None or version != self._model.version):
+                    self._model = champion(self._tracking_uri, self._specs)
+            except Unavailable:
+                continue

@@ -1,0 +1,175 @@
+"""Backfill and correction: the stream's transforms over a range of bronze or silver."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.jobs.gated import GatedTable
+from lakehouse.jobs.segments import Segments
+from lakehouse.journal import Journal, now
+from lakehouse.publish import Publisher
+from lakehouse.tables import Lake, Note
+from lakehouse.transforms.network_kpi import network_kpi
+from lakehouse.transforms.revision import changed_rows
+from lakehouse.transforms.segment_metric import segment_metric
+from lakehouse.transforms.window_aggregate import window_aggregate
+from ml.grid import SpeedGrid
+from ml.score import scores
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from ml.registry import LoadedModel
+
+BRONZE, SILVER = "bronze.traffic_event", "silver.segment_metric"
+SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"
+CHUNK = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Window starts from ``start`` (included) to ``end`` (excluded), UTC."""
+
+    start: datetime
+    end: datetime
+
+    def chunks(self) -> Iterator["Range"]:
+        """The range cut at midnights, so that one day is in memory at a time."""
+        start = self.start
+        while start < self.end:
+            midnight = datetime.combine(start.date() + CHUNK, datetime.min.time(), UTC)
+            yield Range(start, min(midnight, self.end))
+            start = midnight
+
+    def window_starts(self) -> pc.Expression:
+        """The range as a filter on ``window_start`` and its partition."""
+        dates = pc.field("window_date")
+        starts = pc.field("window_start")
+        days = (dates >= self.start.date()) & (dates <= self.end.date())
+        return days & (starts >= self.start) & (starts < self.end)
+
+
+class SilverRecompute:
+    """Recomputes windows of silver.segment_metric from bronze."""
+
+    def __init__(self, spark: "SparkSession", lake: Lake, publisher: Publisher) -> None:
+        """Work on ``lake`` with the transforms of its specs."""
+        self._lake, self._spark, self._publisher = lake, spark, publisher
+        self._journal = Journal(lake, [SILVER])
+        self._segments = Segments(lake)
+        self._silver = GatedTable(lake, SILVER, self._journal, publisher)
+
+    def recompute(self, asked: Range) -> int:
+        """Bring the windows that start in ``asked`` up to bronze; returns the rows written.
+
+        Rows that are already as they should be are left alone, so doing it twice changes nothing.
+
+        Raises:
+            GateFailed: a row breaks a rule; nothing of its day was committed.
+        """
+        bronze = self._bronze()
+        watermark = self._watermark(bronze)
+        written = sum(self._recompute(bronze, part, watermark) for part in asked.chunks())
+        self._publisher.flush()
+        self._journal.write()
+        return written
+
+    def _bronze(self) -> "DataFrame":
+        self._lake.table(BRONZE)
+        return self._spark.read.format("delta").load(str(self._lake.folder(BRONZE)))
+
+    def _watermark(self, bronze: "DataFrame") -> datetime:
+        """Where the stream's watermark stands once it has read all of ``bronze``."""
+        newest = bronze.selectExpr("unix_micros(max(event_time))").first()
+        late = timedelta(seconds=self._lake.specs.transforms.watermark_seconds)
+        reached = (newest[0] if newest else None) or 0
+        return datetime.fromtimestamp(reached / 1_000_000, UTC) - late
+
+    def _recompute(self, bronze: "DataFrame", part: Range, watermark: datetime) -> int:
+        spec = self._lake.specs.transforms
+        longest = timedelta(seconds=max(window.size_seconds for window in spec.windows))
+        last = part.end + longest
+        events = bronze.where(
+            f"event_date >= DATE '{part.start.date()}' AND event_date <= DATE '{last.date()}'"
+            f" AND event_time >= TIMESTAMP '{part.start.isoformat()}'"
+            f" AND event_time < TIMESTAMP '{last.isoformat()}'"
+        )
+        starts = "window_end - make_dt_interval(0, 0, 0, window_seconds)"
+        aggregates = window_aggregate(events, spec).where(
+            f"{starts} >= TIMESTAMP '{part.start.isoformat()}'"
+            f" AND {starts} < TIMESTAMP '{part.end.isoformat()}'"
+        ).toArrow()  # fmt: skip
+        rows = segment_metric(
+            aggregates, self._segments.rows, self._lake.specs, watermark=watermark, at=now()
+        )
+        table = self._silver.table
+        table.refresh()
+        changed = changed_rows(rows, table.read(where=part.window_starts()), table.spec)
+        return _merge(self._lake, self._silver, changed, "recompute")
+
+
+class GoldRecompute:
+    """Recomputes scores and KPIs from silver with one model."""
+
+    def __init__(self, lake: Lake, model: "LoadedModel | None", publisher: Publisher) -> None:
+        """Score with ``model``; without one only the KPIs are made."""
+        self._lake, self._model, self._publisher = lake, model, publisher
+        self._journal = Journal(lake, [SCORES, KPI])
+        self._segments = Segments(lake)
+        self._scores = GatedTable(lake, SCORES, self._journal, publisher)
+        self._kpis = GatedTable(lake, KPI, self._journal)
+
+    def recompute(self, asked: Range) -> int:
+        """Bring scores and KPIs of windows that start in ``asked`` up to silver; rows written.
+
+        Raises:
+            GateFailed: a row breaks a rule; nothing of its day was committed.
+        """
+        written = sum(self._recompute(part) for part in asked.chunks())
+        self._publisher.flush()
+        self._journal.write()
+        return written
+
+    def _recompute(self, part: Range) -> int:
+        specs = self._lake.specs
+        seconds = specs.transforms.primary.size_seconds
+        history = timedelta(seconds=seconds * specs.ml.history_windows)
+        silver = self._lake.table(SILVER)
+        silver.refresh()
+        known = Range(part.start - history, part.end).window_starts()
+        rows = silver.read(where=known & (pc.field("window_seconds") == seconds))
+        asked = rows.filter(pc.greater_equal(rows["window_start"], part.start))
+        if not asked.num_rows:
+            return 0
+        written = self._write_kpis(asked, part)
+        if self._model is not None:
+            grid = SpeedGrid.from_tables(rows, self._segments.rows, specs.ml.label, seconds)
+            made = scores(self._model, grid, asked, scored_at=now())
+            table = self._scores.table
+            table.refresh()
+            existing = table.read(where=part.window_starts())
+            changed = changed_rows(made, existing, table.spec)
+            written += _merge(self._lake, self._scores, changed, "recompute")
+        return written
+
+    def _write_kpis(self, metrics: pa.Table, part: Range) -> int:
+        table = self._kpis.table
+        table.refresh()
+        starts = pc.field("window_start")
+        existing = table.read(where=(starts >= part.start) & (starts < part.end))
+        made = network_kpi(metrics, self._lake.specs, at=now())
+        return _merge(self._lake, self._kpis, changed_rows(made, existing, table.spec), "recompute")
+
+
+def _merge(lake: Lake, gated: GatedTable, rows: pa.Table, job: str) -> int:
+    """Gate, commit and publish ``rows``; no row, no commit."""
+    if not rows.num_rows:
+        return 0
+    note = Note(job=job, spec_version=lake.specs.version, verdicts={"corrected": rows.num_rows})
+    commit = gated.merge(rows, note, always=True)
+    gated.publish(rows)
+    return commit.rows_written

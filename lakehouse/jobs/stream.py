@@ -1,0 +1,167 @@
+"""The stream: bronze to silver to gold, one Spark micro-batch after the other."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.jobs.checkpoint import Span, query_id, span
+from lakehouse.jobs.gated import GatedTable
+from lakehouse.jobs.gold import Gold
+from lakehouse.jobs.model_watch import ModelWatch
+from lakehouse.jobs.open_windows import OpenWindows
+from lakehouse.jobs.segments import Segments
+from lakehouse.journal import Journal, now
+from lakehouse.publish import Publisher
+from lakehouse.tables import Lake, Note, Step
+from lakehouse.transforms.segment_metric import segment_metric
+from lakehouse.transforms.window_aggregate import window_aggregate
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming import StreamingQuery
+
+BRONZE, SILVER = "bronze.traffic_event", "silver.segment_metric"
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class StreamPace:
+    """How bronze is cut into micro-batches.
+
+    Attributes:
+        trigger_seconds: a batch begins at most this often.
+        max_files: bronze files in one batch.
+    """
+
+    trigger_seconds: float
+    max_files: int
+
+
+@dataclass
+class Streamed:
+    """What the commits reported so far."""
+
+    batches: int = 0
+    silver_rows: int = 0
+    score_rows: int = 0
+
+
+class Stream:
+    """Driver side of the stream: what happens to the windows that a micro-batch changed."""
+
+    def __init__(
+        self, lake: Lake, checkpoint: Path, publisher: Publisher, models: ModelWatch | None
+    ) -> None:
+        """Take up where the tables and ``checkpoint`` stand."""
+        self._lake, self._checkpoint = lake, checkpoint
+        self._publisher = publisher
+        self.done = Streamed()
+        self._journal = Journal(
+            lake, [SILVER, "gold.congestion_scores", "gold.network_kpi"]
+        )
+        self._segments = Segments(lake)
+        self.silver = GatedTable(lake, SILVER, self._journal, publisher)
+        self.silver.gate.warm_up()
+        opened = self.silver.table.read(where=~pc.field("is_final"))
+        self._open = OpenWindows(lake.specs.tables[SILVER], opened)
+        self.gold = Gold(lake, self._segments, self._journal, publisher, models)
+
+    def take_batch(self, changed: "DataFrame", batch_id: int) -> None:
+        """Bring one micro-batch into silver and gold; doing it twice changes nothing.
+
+        Args:
+            changed: `window_aggregate` of the windows that the batch changed.
+            batch_id: Spark's number of the batch.
+
+        Raises:
+            GateFailed: a row breaks a rule; nothing of its layer was committed.
+            Fenced: another driver runs the same stream.
+        """
+        aggregates = changed.toArrow()
+        plan = span(self._checkpoint, batch_id)
+        if self._segments.refresh():
+            self.gold.take_segments()
+        at = now()
+        rows = segment_metric(
+            aggregates, self._segments.rows, self._lake.specs, watermark=plan.watermark, at=at
+        )
+        rows = self._open.upserts(
+            rows, pa.scalar(plan.watermark, TIMESTAMP), pa.scalar(at, TIMESTAMP)
+        )
+        if rows.num_rows:
+            note = self._note(plan, batch_id)
+            writer = f"stream/{query_id(self._checkpoint)}"
+            self._commit_silver(rows, note, writer, batch_id)
+            self.silver.publish(rows)
+            self.done.score_rows += self.gold.take(rows, self._open.rows, note, writer, batch_id)
+            self._publisher.flush()
+            self.done.batches += 1
+        self._journal.write_if_due()
+
+    def report(self) -> dict[str, int]:
+        """Batches and rows that the commits reported."""
+        return asdict(self.done)
+
+    def close(self) -> None:
+        """Write the books."""
+        self._journal.write()
+        self.gold.close()
+
+    def _commit_silver(self, rows: pa.Table, note: Note, writer: str, batch_id: int) -> None:
+        before = self.silver.table.progress(writer)
+        if before is None or before < batch_id:
+            commit = self.silver.merge(rows, note, [Step(writer, before, batch_id)])
+            self.done.silver_rows += commit.rows_written
+
+    def _note(self, plan: Span, batch_id: int) -> Note:
+        return Note(
+            job="stream", spec_version=self._lake.specs.version, batch_id=batch_id,
+            source_versions=plan.versions,
+        )  # fmt: skip
+
+
+def start(
+    spark: "SparkSession", lake: Lake, stream: Stream, checkpoint: Path, pace: StreamPace,
+    *, once: bool,
+) -> "StreamingQuery":  # fmt: skip
+    """Start the query; with ``once`` it ends when it has caught up."""
+    lake.table(BRONZE)
+    events = (
+        spark.readStream.format("delta")
+        .option("startingVersion", 0)  # commit after commit, so that event time moves forward
+        .option("maxFilesPerTrigger", pace.max_files)
+        .load(str(lake.folder(BRONZE)))
+    )
+    trigger = {"availableNow": True} if once else {
+        "processingTime": f"{round(pace.trigger_seconds * 1000)} milliseconds"}  # fmt: skip
+    return (
+        window_aggregate(events, lake.specs.transforms)
+        .writeStream.queryName("traffic-stream")
+        .outputMode("update")
+        .option("checkpointLocation", str(checkpoint))
+        .trigger(**trigger)
+        .foreachBatch(stream.take_batch)
+        .start()
+    )
+
+
+def run(query: "StreamingQuery", stopped: Callable[[], bool]) -> None:
+    """Wait until the query ends or ``stopped()``; a batch that has begun is finished.
+
+    Raises:
+        Exception: whatever ended the query.
+    """
+    while query.isActive and not stopped():
+        query.awaitTermination(POLL_SECONDS)
+    while query.isActive and query.status["isTriggerActive"]:
+        time.sleep(POLL_SECONDS / 10)
+    query.stop()
+    failure = query.exception()
+    if failure is not None:
+        raise failure

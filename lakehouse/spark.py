@@ -1,0 +1,54 @@
+"""The Spark session: a local one on the pinned jars, or a cluster's."""
+
+import os
+from typing import TYPE_CHECKING
+
+from lakehouse.runtime.artifacts import spark_jars
+from lakehouse.runtime.java import spark_java_home
+from lakehouse.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def session(settings: Settings) -> "SparkSession":
+    """Start Spark, or return the session that runs.
+
+    Raises:
+        Unavailable: a jar could not be downloaded.
+        WrongInput: the Java that the settings name cannot run Spark.
+    """
+    os.environ["JAVA_HOME"] = str(spark_java_home(settings))
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    classpath = ":".join(map(str, spark_jars(settings)))
+    from pyspark.sql import SparkSession
+
+    scratch = settings.home / "spark"
+    scratch.mkdir(parents=True, exist_ok=True)
+    builder = SparkSession.builder.master(settings.spark_master).appName("traffic-lakehouse")
+    for key, value in {
+        "spark.driver.extraClassPath": classpath,
+        "spark.driver.memory": settings.spark_driver_memory,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(settings.spark_partitions),
+        "spark.default.parallelism": str(settings.spark_partitions),
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.sql.streaming.stateStore.providerClass":
+            "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        "spark.sql.streaming.metricsEnabled": "false",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+    }.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()

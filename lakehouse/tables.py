@@ -1,0 +1,252 @@
+"""The one commit path: every Delta commit of this project is made here, through delta-rs."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from pyarrow.dataset import Dataset
+
+from specs.arrow import arrow_schema
+from specs.errors import Fenced, Unavailable
+from specs.loader import Specs
+from specs.ops import Retry
+from specs.tables import TableSpec
+
+COMMITS_PER_CHECKPOINT = 50
+ROWS_WRITTEN = ("num_added_rows", "num_target_rows_inserted", "num_target_rows_updated")
+NOTE_KEY = "traffic"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a commit says of itself in the Delta log; `lakehouse.ledger` makes ops.ledger of it."""
+
+    job: str
+    spec_version: str
+    batch_id: int | None = None
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+    offsets: Mapping[str, str] = field(default_factory=dict)
+    source_versions: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """Progress of one writer through its input: from ``before`` (None: never) to ``after``."""
+
+    writer: str
+    before: int | None
+    after: int
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What the Delta log says was written."""
+
+    table: str
+    version: int
+    rows_written: int
+    committed_at: datetime
+    note: Mapping[str, Any] | None
+
+
+def _commit(table: str, entry: Mapping[str, Any]) -> Commit:
+    metrics = entry.get("operationMetrics") or {}
+    return Commit(
+        table=table,
+        version=entry["version"],
+        rows_written=sum(int(metrics.get(name, 0)) for name in ROWS_WRITTEN),
+        committed_at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
+        note=json.loads(entry[NOTE_KEY]) if NOTE_KEY in entry else None,
+    )
+
+
+class LakeTable:
+    """One Delta table, with one snapshot that is kept and moved forward."""
+
+    def __init__(self, spec: TableSpec, folder: Path, conflict: Retry) -> None:
+        """Open the table in ``folder``; it is created where it does not exist."""
+        self.spec = spec
+        self.folder = folder
+        self.schema: pa.Schema = arrow_schema(spec)
+        self._conflict = conflict
+        self._delta = self._open()
+
+    def _open(self) -> DeltaTable:
+        try:
+            return DeltaTable(self.folder)
+        except TableNotFoundError:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            DeltaTable.create(
+                self.folder,
+                schema=self.schema,
+                mode="ignore",
+                partition_by=list(self.spec.partition_by),
+                name=self.spec.table,
+                description=self.spec.description,
+                configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
+            )
+            return DeltaTable(self.folder)
+
+    @property
+    def version(self) -> int:
+        """Delta version of the snapshot."""
+        return self._delta.version()
+
+    def refresh(self) -> int:
+        """Move the snapshot to the newest commit and return its version."""
+        self._delta.update_incremental()
+        return self.version
+
+    def progress(self, writer: str) -> int | None:
+        """How far ``writer`` had come, in the snapshot."""
+        return self._delta.transaction_version(writer)
+
+    def append(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
+        """Append ``rows`` and advance ``steps``, in one commit from the snapshot in hand.
+
+        Args:
+            rows: the columns of the table's spec, in any order.
+            note: what the commit says of itself.
+            steps: the part of the input that ``rows`` stand for.
+
+        Raises:
+            Fenced: another writer has advanced one of the steps; nothing was written.
+        """
+        steps = tuple(steps)
+        self._refuse_overtaken(steps)
+        try:
+            write_deltalake(
+                self._delta, self._shaped(rows), mode="append",
+                commit_properties=_properties(note, steps),
+            )  # fmt: skip
+        except CommitFailedError as error:
+            raise Fenced(f"{self.spec.table}: {error}") from error
+        return self._last_commit()
+
+    def merge(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
+        """Insert ``rows``, or update those whose key the table already has, in one commit.
+
+        Args:
+            rows: the columns of the table's spec, in any order; no key twice.
+            note: what the commit says of itself.
+            steps: the part of the input that ``rows`` stand for.
+
+        Raises:
+            Fenced: another writer has advanced one of the steps; nothing was written.
+            Unavailable: other commits kept conflicting, past the bound in ops.yaml.
+        """
+        steps = tuple(steps)
+        shaped = self._shaped(rows)
+        predicate = _match(self.spec, shaped)
+
+        def once() -> None:
+            self.refresh()
+            self._refuse_overtaken(steps)
+            self._delta.merge(
+                shaped, predicate=predicate, source_alias="source", target_alias="target",
+                commit_properties=_properties(note, steps),
+            ).when_matched_update_all().when_not_matched_insert_all().execute()  # fmt: skip
+
+        self._retry_conflicts(once)
+        return self._last_commit()
+
+    def read(
+        self, columns: list[str] | None = None, where: pc.Expression | None = None
+    ) -> pa.Table:
+        """Rows of the snapshot, as Arrow."""
+        table = self.dataset().to_table(columns=columns, filter=where)
+        names = columns or self.schema.names
+        return table.cast(pa.schema([self.schema.field(name) for name in names]))
+
+    def dataset(self) -> Dataset:
+        """The snapshot as a lazy dataset."""
+        return self._delta.to_pyarrow_dataset()
+
+    def commits(self, after: int) -> list[Commit]:
+        """The commits past version ``after``, oldest first."""
+        missing = self.version - after
+        history = self._delta.history(missing) if missing > 0 else []
+        return [_commit(self.spec.table, entry) for entry in reversed(history)]
+
+    def _shaped(self, rows: pa.Table) -> pa.Table:
+        return rows.select(self.schema.names).cast(self.schema)
+
+    def _refuse_overtaken(self, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            reached = self.progress(step.writer)
+            if reached != step.before:
+                raise Fenced(
+                    f"{self.spec.table}: {step.writer} stands at {reached}, not at {step.before}"
+                    " as this writer believed; another writer has taken over"
+                )
+
+    def _retry_conflicts(self, commit: Callable[[], None]) -> None:
+        wait = self._conflict.first_wait_seconds
+        for attempt in range(1, self._conflict.attempts + 1):
+            try:
+                return commit()
+            except CommitFailedError as error:
+                if attempt == self._conflict.attempts:
+                    raise Unavailable(
+                        f"{self.spec.table}: {attempt} commits in a row met other writers' commits;"
+                        f" the last said: {error}"
+                    ) from error
+                time.sleep(wait)
+                wait = min(wait * self._conflict.wait_factor, self._conflict.max_wait_seconds)
+
+    def _last_commit(self) -> Commit:
+        return _commit(self.spec.table, self._delta.history(1)[0])
+
+
+def _properties(note: Note, steps: tuple[Step, ...]) -> CommitProperties:
+    return CommitProperties(
+        custom_metadata={NOTE_KEY: json.dumps(asdict(note))},
+        app_transactions=[Transaction(step.writer, step.after) for step in steps],
+    )
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, date):
+        return f"DATE '{value.isoformat()}'"
+    escaped = str(value).replace("'", "''")
+    return f"'{escaped}'"
+
+
+def _match(spec: TableSpec, rows: pa.Table) -> str:
+    """Join on the key, and on the partitions at hand so that no other file is read."""
+    keys = [f"target.{name} = source.{name}" for name in spec.key]
+    for name in spec.partition_by:
+        values = ", ".join(_literal(value) for value in pc.unique(rows[name]).to_pylist())
+        if values:
+            keys.append(f"target.{name} IN ({values})")
+    return " AND ".join(keys)
+
+
+class Lake:
+    """All tables of the specs, below one folder."""
+
+    def __init__(self, root: Path, specs: Specs) -> None:
+        """Tables live in ``root``/layer/name and are created when first asked for."""
+        self.root = root
+        self.specs = specs
+        self._tables: dict[str, LakeTable] = {}
+
+    def folder(self, name: str) -> Path:
+        """Folder of table ``layer.name``."""
+        return self.root.joinpath(*name.split("."))
+
+    def table(self, name: str) -> LakeTable:
+        """Table ``layer.name``."""
+        if name not in self._tables:
+            self._tables[name] = LakeTable(
+                self.specs.tables[name], self.folder(name), self.specs.ops.retries.commit_conflict
+            )
+        return self._tables[name]

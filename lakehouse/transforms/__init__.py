@@ -1,0 +1,1 @@
+"""Pure transforms: frame in, frame out; no session, no clock, no environment."""
