@@ -6,6 +6,7 @@ record (0.4 µs, and one bad record harms no other); writing is one DuckDB proje
 Arrow columns costs 7 µs.
 """
 
+import atexit
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,6 +67,7 @@ def _connection() -> "duckdb.DuckDBPyConnection":
 
     connection = duckdb.connect()
     connection.execute("SET threads = 1")  # the producer has other work for the other cores
+    atexit.register(_connection.cache_clear)  # DuckDB complains of connections left at the end
     return connection
 
 
