@@ -1,0 +1,60 @@
+"""``traffic up``, ``traffic down`` and ``traffic status``: the embedded servers."""
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lakehouse.runtime.stack import Status
+
+app = typer.Typer()
+
+
+@app.command()
+def up() -> None:
+    """Start the servers; those that run already are left alone."""
+    from lakehouse.runtime import stack
+    from lakehouse.settings import Settings
+
+    for number in (signal.SIGTERM, signal.SIGHUP):  # clean up like after Ctrl-C
+        signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
+    _print(stack.up(Settings()))
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers and everything they started."""
+    from lakehouse.runtime import stack
+    from lakehouse.settings import Settings
+
+    for name in stack.down(Settings()):
+        print(f"{name} stopped")
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one array.")] = False,
+) -> None:
+    """Show how the servers are; exits with 1 unless all are up."""
+    from pydantic import TypeAdapter
+
+    from lakehouse.runtime import stack
+    from lakehouse.settings import Settings
+
+    found = stack.status(Settings())
+    if as_json:
+        print(TypeAdapter(list[stack.Status]).dump_json(found, indent=2).decode())
+    else:
+        _print(found)
+    if any(server.state != "up" for server in found):
+        raise typer.Exit(1)
+
+
+def _print(found: "Sequence[Status]") -> None:
+    for server in found:
+        memory = f"{server.rss_bytes / 1e6:.0f} MB" if server.rss_bytes else ""
+        print(f"{server.name:<8} {server.state:<12} {server.endpoint or '':<24} {memory}".rstrip())

@@ -1,0 +1,57 @@
+"""What the runtime knows of a server: some data and three functions, no class of its own."""
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from lakehouse.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+"""The only interface an embedded server listens on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What to execute: the whole argument list and the whole environment."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server that ``traffic up`` can start."""
+
+    name: str
+    """Names its record, its log and its port's variable, ``TRAFFIC_<NAME>_PORT``."""
+
+    endpoint: str
+    """What its clients connect to, with ``{port}`` where the port goes."""
+
+    port: Callable[[Settings], int]
+    """The port to listen on; 0 for any free one."""
+
+    prepare: Callable[[Settings, int], Launch]
+    """Have everything in place (downloads, configuration, an empty store) and say how to launch
+    it on the given port. Repeating it changes nothing."""
+
+    answers: Callable[[int], bool]
+    """Whether a server on the given port does what its clients need; never raises."""
+
+    start_seconds: float = 120.0
+    """How long a start may take on a slow, busy machine."""
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Return whether something accepts TCP connections on this loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((LOOPBACK, port)) == 0

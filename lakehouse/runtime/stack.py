@@ -1,0 +1,221 @@
+"""Starts, stops and watches the embedded servers of one home folder."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+
+from lakehouse.runtime import process
+from lakehouse.runtime.kafka import KAFKA
+from lakehouse.runtime.lock import only_one
+from lakehouse.runtime.mlflow import MLFLOW
+from lakehouse.runtime.ports import check_port_is_free
+from lakehouse.runtime.server import Server, free_port
+from lakehouse.settings import Settings
+from specs.errors import Unavailable
+
+SERVERS: tuple[Server, ...] = (KAFKA, MLFLOW)
+"""What ``traffic up`` starts."""
+
+FREE_BYTES = 10**9
+"""Below this much free disk nothing is started: a broker on a full disk halts."""
+
+POLL_SECONDS = 0.2
+QUOTED_LINES = 12
+
+State = Literal["up", "unresponsive", "dead", "stopped"]
+
+
+class Status(BaseModel):
+    """How one server is: ``unresponsive`` lives without answering, ``dead`` ended by itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    state: State
+    endpoint: str | None = None
+    pid: int | None = None
+    started_at: datetime | None = None
+    rss_bytes: int | None = None
+    log: Path
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def up(
+    settings: Settings,
+    servers: Sequence[Server] = SERVERS,
+    *,
+    tell: Callable[[str], None] = _tell,
+) -> list[Status]:
+    """Have these servers running and answering; those that are already are left alone.
+
+    When one cannot be started, or the caller is interrupted, those started here are stopped.
+
+    Raises:
+        Unavailable: a download, a port or the disk is not to be had, or a server ended or did not
+            answer in time; the message quotes its log.
+        WrongInput: ``settings`` name a Java that cannot run them.
+    """
+    with only_one(settings.run):
+        live = _live(settings.run)
+        absent = [server for server in servers if server.name not in live]
+        started: list[str] = []
+        try:
+            _start(settings, absent, started)
+            _wait(settings, servers, tell)
+        except OSError as error:
+            process.stop(settings.run, started)
+            raise Unavailable(f"cannot start the servers: {error}") from error
+        except BaseException:
+            process.stop(settings.run, started)
+            raise
+    return status(settings, servers)
+
+
+def down(settings: Settings) -> list[str]:
+    """Stop every server of this home, recorded or not, and return their names.
+
+    Raises:
+        Unavailable: a process cannot be ended, or another ``up`` or ``down`` does not finish.
+    """
+    if not settings.run.exists():
+        return []
+    with only_one(settings.run):
+        names = sorted({*process.records(settings.run), *process.members(settings.run)})
+        process.stop(settings.run, names)
+    return names
+
+
+def status(settings: Settings, servers: Sequence[Server] = SERVERS) -> list[Status]:
+    """Ask every server how it is, in the given order."""
+    recorded = process.records(settings.run)
+    return [_status(settings, server, recorded.get(server.name)) for server in servers]
+
+
+def endpoints(home: Path) -> dict[str, str]:
+    """Return where the live servers of a home folder listen, by name.
+
+    A server is listed from its start on, so a client may have to try again for some seconds.
+    """
+    return {name: record.endpoint for name, record in _live(home.resolve() / "run").items()}
+
+
+@contextmanager
+def running(settings: Settings, servers: Sequence[Server] = SERVERS) -> Iterator[dict[str, str]]:
+    """Have these servers up inside a ``with`` block, and everything down after it.
+
+    Yields:
+        Their endpoints by name.
+    """
+    try:
+        up(settings, servers)
+        yield endpoints(settings.home)
+    finally:
+        down(settings)
+
+
+def _live(run: Path) -> dict[str, process.Record]:
+    recorded = process.records(run)
+    return {name: record for name, record in recorded.items() if process.leader(record)}
+
+
+def _start(settings: Settings, servers: Sequence[Server], started: list[str]) -> None:
+    """Prepare all, then launch all, so that nothing runs yet while something is missing."""
+    if not servers:
+        return
+    process.stop(settings.run, [server.name for server in servers])  # leftovers of a crash
+    settings.log.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.home).free
+    if free < FREE_BYTES:
+        raise Unavailable(
+            f"{free / 1e6:.0f} MB are free in {settings.home} and the servers need"
+            f" {FREE_BYTES / 1e6:.0f}; free some, or set TRAFFIC_HOME to another disk"
+        )
+    launches = []
+    for server in servers:
+        port = server.port(settings) or free_port()
+        check_port_is_free(port, server.name)
+        started.append(server.name)  # preparing may start a process too
+        launches.append((server, port, server.prepare(settings, port)))
+    for server, port, launch in launches:
+        process.spawn(
+            launch,
+            name=server.name,
+            port=port,
+            endpoint=server.endpoint.format(port=port),
+            run=settings.run,
+            log=_log(settings, server),
+        )
+
+
+def _wait(settings: Settings, servers: Sequence[Server], tell: Callable[[str], None]) -> None:
+    """Wait until every server answers, as long as all live."""
+    begin = time.monotonic()
+    recorded = process.records(settings.run)
+    waiting = list(servers)
+    while waiting:
+        for server in list(waiting):
+            record, seconds = recorded[server.name], time.monotonic() - begin
+            if process.leader(record) is None:
+                raise Unavailable(f"{server.name} ended while starting; {_quote(settings, server)}")
+            if server.answers(record.port):
+                tell(f"{server.name} answers at {record.endpoint} after {seconds:.1f} s")
+                waiting.remove(server)
+            elif seconds > server.start_seconds:
+                raise Unavailable(
+                    f"{server.name} does not answer after {seconds:.0f} s; "
+                    + _quote(settings, server)
+                )
+        if waiting:
+            time.sleep(POLL_SECONDS)
+
+
+def _status(settings: Settings, server: Server, record: process.Record | None) -> Status:
+    log = _log(settings, server)
+    if record is None:
+        return Status(name=server.name, state="stopped", log=log)
+    leader = process.leader(record)
+    state: State = "dead"
+    rss_bytes = None
+    if leader is not None:
+        state = "up" if server.answers(record.port) else "unresponsive"
+        rss_bytes = _rss_bytes(settings, server)
+    return Status(
+        name=server.name,
+        state=state,
+        endpoint=record.endpoint,
+        pid=record.pid,
+        started_at=record.started_at,
+        rss_bytes=rss_bytes,
+        log=log,
+    )
+
+
+def _rss_bytes(settings: Settings, server: Server) -> int:
+    total = 0
+    for member in process.members(settings.run).get(server.name, ()):
+        try:
+            total += member.memory_info().rss
+        except psutil.Error:  # ended meanwhile, so it holds none
+            continue
+    return total
+
+
+def _log(settings: Settings, server: Server) -> Path:
+    return settings.log / f"{server.name}.log"
+
+
+def _quote(settings: Settings, server: Server) -> str:
+    log = _log(settings, server)
+    lines = log.read_text(errors="replace").splitlines()[-QUOTED_LINES:]
+    return "\n".join((f"{log} ends with:", *lines)) if lines else f"{log} is empty"
