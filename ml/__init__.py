@@ -1,1 +1,1 @@
-
+"""The congestion model: features, training, registry, scores and their outcomes."""

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.features import features, seconds_of_week, targets_of
 from ml.grid import Booleans, Floats, Integers, Rows, SpeedGrid
@@ -16,7 +18,7 @@ from specs.ml import MlSpec, Split
 
 BLOCK_SECONDS = 6 * 3600  # left out as a whole: a row's bucket of the week lies in its own block
 
-Value = Callable[[Floats, Floats], Floats]
+Value = Callable[[Floats, Floats], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,7 @@ class ExampleSet:
             chosen = np.sort(random.choice(chosen, training.max_rows, replace=False))
         return Parts(
             train=self.rows[chosen],
-            calibrate=self.rows[
-                usable & (self.rows.window >= calibrate) & (target.window < test)
-            ],
+            calibrate=self.rows[usable & (self.rows.window >= calibrate) & (target.window < test)],
             test=self.rows[usable & (self.rows.window >= test)],
         )
 
@@ -138,9 +138,7 @@ class ExampleSet:
 
     def label(self, rows: Rows, speed_kmh: Floats) -> Booleans:
         """Whether a speed [n] means congestion on the rows' segments."""
-        return is_congested(
-            speed_kmh, self.grid.roads.free_flow_speed_kmh[rows.segment], self.spec
-        )
+        return is_congested(speed_kmh, self.grid.roads.free_flow_speed_kmh[rows.segment], self.spec)
 
     def _fold(self, rows: Rows) -> Integers:
         block = rows.window * self.grid.window_seconds // BLOCK_SECONDS

@@ -54,7 +54,7 @@ def features(
 
 
 def seconds_of_week(roads: Roads, rows: Rows, window_seconds: int) -> Integers:
-    """Wall-clock seconds since Monday midnight [n] in each segment's zone, at the window's start."""
+    """Wall-clock seconds since Monday midnight [n] at the window's start, in the segment's zone."""
     zones = roads.zone[rows.segment]
     windows, at = np.unique(rows.window, return_inverse=True)
     clock = np.zeros((len(roads.zones), len(windows)), dtype=np.int64)
@@ -64,11 +64,6 @@ def seconds_of_week(roads: Roads, rows: Rows, window_seconds: int) -> Integers:
             passed = local.hour * 3600 + local.minute * 60 + local.second
             clock[zone, column] = local.weekday() * DAY_SECONDS + passed
     return clock[zones, at]
-
-
-def known_speeds(grid: SpeedGrid, rows: Rows, history_windows: int) -> Floats:
-    """Newest speed [n] at each row's window or up to ``history_windows`` before it, in km/h."""
-    return _carried_forward(_observed(grid, rows, history_windows))[0]
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,8 @@ class _View:
 
     @cached_property
     def free_flow(self) -> Floats:
-        return self.grid.roads.free_flow_speed_kmh[self.rows.segment]
+        speeds: Floats = self.grid.roads.free_flow_speed_kmh[self.rows.segment]
+        return speeds
 
     def mean(self, windows: int) -> Floats:
         return _mean(self.observed[:windows])
@@ -149,7 +145,8 @@ def _mean(observed: Floats) -> Floats:
 def _stddev(view: _View, feature: Feature) -> Floats:
     """Population standard deviation over the windows that were observed."""
     squares = (view.observed[: feature.windows] - view.mean(feature.windows)) ** 2
-    return np.sqrt(_mean(squares))
+    spread: Floats = np.sqrt(_mean(squares))
+    return spread
 
 
 def _ratio(view: _View, feature: Feature) -> Floats:
@@ -158,7 +155,9 @@ def _ratio(view: _View, feature: Feature) -> Floats:
 
 
 def _observed_share(view: _View, feature: Feature) -> Floats:
-    return (~np.isnan(view.observed[: feature.windows])).sum(axis=0) / feature.windows
+    seen = ~np.isnan(view.observed[: feature.windows])
+    share: Floats = seen.sum(axis=0) / feature.windows
+    return share
 
 
 def _network(view: _View, feature: Feature) -> Floats:

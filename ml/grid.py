@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -70,7 +71,7 @@ class Roads:
             raise WrongInput("there is no road segment; load silver.road_segment first")
         order = np.argsort(ids, kind="stable")
         names = tuple(ids[order].tolist())
-        twice = sorted({name for name, after in zip(names, names[1:], strict=False) if name == after})
+        twice = [name for name, after in pairwise(names) if name == after]
         if twice:
             raise WrongInput(f"segments with two rows in silver.road_segment: {twice[:5]}")
         source = _column(segments, "source", pa.string()).dictionary_encode()
@@ -100,7 +101,8 @@ class Roads:
         if found.null_count:
             strangers = pc.unique(ids.filter(pc.is_null(found))).to_pylist()
             raise WrongInput(f"segments that silver.road_segment does not have: {strangers[:5]}")
-        return found.to_numpy(zero_copy_only=False).astype(np.int64)
+        positions: Integers = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        return positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,21 +228,23 @@ class RollingGrid:
         self.grid = grid
         self._history_windows = history_windows
         self._scorable_windows = scorable_windows
+        self._needed_from: int | None = None
 
     def update(self, silver: pa.Table) -> SpeedGrid:
         """Take the changed rows of a batch and return the grid to forecast them from.
 
-        A batch of any span can be forecast from; what is older than the scorable windows is
-        dropped when the next batch comes.
+        A batch of any span can be forecast from, and so can the one after it: windows that a
+        batch of hours brings, while a stream catches up, are final only in the next. Dropped is
+        what was older than the scorable windows before the last batch.
 
         Raises:
             WrongInput: a row's segment is not in the grid; build a new one after a change of
                 the road segments.
         """
-        kept = self.grid
+        kept = self.grid if self._needed_from is None else self.grid.since(self._needed_from)
         if len(kept.windows) > self._scorable_windows:
             oldest = int(kept.windows[-self._scorable_windows])
-            kept = kept.since(oldest - self._history_windows)
+            self._needed_from = oldest - self._history_windows
         self.grid = kept.with_rows(silver)
         return self.grid
 
@@ -255,4 +259,5 @@ def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
 
 def _numbers(table: pa.Table, name: str) -> Floats:
     """A numeric column [rows] as floats, NaN where it is null."""
-    return _column(table, name, pa.float64()).to_numpy(zero_copy_only=False)
+    numbers: Floats = _column(table, name, pa.float64()).to_numpy(zero_copy_only=False)
+    return numbers

@@ -1,7 +1,11 @@
 """The congestion model: boosted trees for each horizon, calibrated on later rows."""
 
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -11,6 +15,7 @@ from sklearn.isotonic import IsotonicRegression
 from ml.features import features
 from ml.grid import Booleans, Floats, Rows, SpeedGrid
 from ml.profile import Profile
+from ml.threads import one_thread
 from specs.errors import WrongInput
 from specs.ml import Boosting, MlSpec
 
@@ -40,7 +45,7 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
     """
 
     def __init__(self, spec_json: str, window_seconds: int, profile: Profile):
-        """Make a model without a horizon; `fit_horizon` adds each.
+        """Make a model that `fit` completes.
 
         Args:
             spec_json: the `MlSpec`, dumped.
@@ -54,27 +59,46 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
         self.calibrators: dict[int, IsotonicRegression] = {}
         self.regressors: dict[int, HistGradientBoostingRegressor] = {}
 
-    @cached_property
+    @property
     def spec(self) -> MlSpec:
         """The spec the model was trained under."""
-        return MlSpec.model_validate_json(self.spec_json)
+        return _spec(self.spec_json)
 
     @property
     def horizons_minutes(self) -> tuple[int, ...]:
         """From a row's window start to the start of each target."""
         return tuple(self.classifiers)
 
-    def fit_horizon(self, horizon_minutes: int, train: Examples, calibrate: Examples) -> None:
-        """Fit one horizon; ``calibrate`` is later than ``train`` and shares no window with it."""
+    def fit(self, examples: Mapping[int, tuple[Examples, Examples]]) -> Self:
+        """Fit every horizon.
+
+        Args:
+            examples: by horizon in minutes, those to learn from and later ones to calibrate on.
+        """
         training = self.spec.training
-        classifier = HistGradientBoostingClassifier(**_fixed(training.classifier, training.seed))
-        classifier.fit(train.inputs, train.congested)
-        raw = classifier.predict_proba(calibrate.inputs)[:, 1]
-        calibrator = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-        regressor = HistGradientBoostingRegressor(**_fixed(training.regressor, training.seed))
-        self.classifiers[horizon_minutes] = classifier
-        self.calibrators[horizon_minutes] = calibrator.fit(raw, calibrate.congested)
-        self.regressors[horizon_minutes] = regressor.fit(train.inputs, train.speed_kmh)
+
+        def classifier(horizon: int) -> HistGradientBoostingClassifier:
+            rows = examples[horizon][0]
+            estimator = HistGradientBoostingClassifier(**_fixed(training.classifier, training.seed))
+            with one_thread():
+                return estimator.fit(rows.inputs, rows.congested)
+
+        def regressor(horizon: int) -> HistGradientBoostingRegressor:
+            rows = examples[horizon][0]
+            estimator = HistGradientBoostingRegressor(**_fixed(training.regressor, training.seed))
+            with one_thread():
+                return estimator.fit(rows.inputs, rows.speed_kmh)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            classifiers = pool.map(classifier, examples)
+            regressors = pool.map(regressor, examples)
+            self.classifiers = dict(zip(examples, classifiers, strict=True))
+            self.regressors = dict(zip(examples, regressors, strict=True))
+        for horizon, (_, later) in examples.items():
+            raw = self.classifiers[horizon].predict_proba(later.inputs)[:, 1]
+            calibrator = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
+            self.calibrators[horizon] = calibrator.fit(raw, later.congested)
+        return self
 
     def forecast(self, grid: SpeedGrid, rows: Rows) -> Prediction:
         """Forecast from cells of a grid, at every horizon.
@@ -123,10 +147,17 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
     def _answer(self, horizon_minutes: int, inputs: Floats) -> Prediction:
         if not len(inputs):
             return Prediction(np.empty(0), np.empty(0))
-        raw = self.classifiers[horizon_minutes].predict_proba(inputs)[:, 1]
+        with one_thread():
+            raw = self.classifiers[horizon_minutes].predict_proba(inputs)[:, 1]
+            speed_kmh = self.regressors[horizon_minutes].predict(inputs)
         probability = self.calibrators[horizon_minutes].predict(raw)
-        speed_kmh = self.regressors[horizon_minutes].predict(inputs)
         return Prediction(np.clip(probability, 0.0, 1.0), np.maximum(speed_kmh, 0.0))
+
+
+@lru_cache(maxsize=8)
+def _spec(spec_json: str) -> MlSpec:
+    """Parsed once a process, and never part of a stored model."""
+    return MlSpec.model_validate_json(spec_json)
 
 
 def _fixed(boosting: Boosting, seed: int) -> dict[str, float | int | bool]:

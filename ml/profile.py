@@ -69,7 +69,8 @@ def fit_profile(
         weight = count + spec.smoothing_rows
         mixed = sums + spec.smoothing_rows * np.asarray(broader)
         fallback = np.broadcast_to(np.asarray(broader, dtype=np.float64), mixed.shape)
-        return np.divide(mixed, weight, out=fallback.copy(), where=weight > 0)
+        means: Floats = np.divide(mixed, weight, out=fallback.copy(), where=weight > 0)
+        return means
 
     network_day = smoothed((0, 1), float(values.mean()))
     network_week = smoothed((0,), network_day)

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from ml.evaluate import METRICS, Forecast, Outcome
-from ml.examples import ExampleSet, SplitTimes, is_congested
+from ml.examples import ExampleSet, Parts, SplitTimes, is_congested
 from ml.features import seconds_of_week, targets_of
 from ml.grid import Booleans, Floats, Rows, SpeedGrid
-from ml.model import CongestionModel
+from ml.model import CongestionModel, Examples
 from specs.errors import WrongInput
 from specs.loader import Specs
 from specs.ml import Baseline
@@ -60,24 +60,31 @@ def train(silver: pa.Table, segments: pa.Table, specs: Specs) -> TrainedModel:
             f"ml.yaml asks for {spec.training.min_rows}"
         )
     known = ExampleSet.of(grid, rows, spec)
+    parts = {horizon: known.parts(horizon) for horizon in spec.horizons_minutes}
     model = CongestionModel(spec.model_dump_json(), window_seconds, known.profile)
+    model.fit({horizon: _examples(known, parts[horizon], horizon) for horizon in parts})
     metrics, row_counts = {}, {}
-    for horizon in spec.horizons_minutes:
-        parts = known.parts(horizon)
-        earlier = known.examples(parts.train, horizon, known.unseen_inputs(parts.train, horizon))
-        later = known.examples(parts.calibrate, horizon, known.inputs(parts.calibrate, horizon))
-        _require_both(earlier.congested, "training", horizon)
-        _require_both(later.congested, "calibration", horizon)
-        model.fit_horizon(horizon, earlier, later)
-        judged = parts.test[~np.isnan(grid.speeds_at(parts.test))]
+    for horizon, part in parts.items():
+        judged = part.test[~np.isnan(grid.speeds_at(part.test))]
         metrics[horizon] = _measures(known, model, judged, horizon)
         row_counts[horizon] = {
-            "train": len(parts.train),
-            "calibrate": len(parts.calibrate),
-            "test": len(parts.test),
+            "train": len(part.train),
+            "calibrate": len(part.calibrate),
+            "test": len(part.test),
             "judged": len(judged),
         }
     return TrainedModel(model, metrics, known.times, row_counts, _example(known))
+
+
+def _examples(known: ExampleSet, parts: Parts, horizon_minutes: int) -> tuple[Examples, Examples]:
+    """Examples to learn from, and those to calibrate on."""
+    unseen = known.unseen_inputs(parts.train, horizon_minutes)
+    earlier = known.examples(parts.train, horizon_minutes, unseen)
+    inputs = known.inputs(parts.calibrate, horizon_minutes)
+    later = known.examples(parts.calibrate, horizon_minutes, inputs)
+    _require_both(earlier.congested, "training", horizon_minutes)
+    _require_both(later.congested, "calibration", horizon_minutes)
+    return earlier, later
 
 
 def _require_both(congested: Booleans, part: str, horizon_minutes: int) -> None:
@@ -118,7 +125,7 @@ def _historical_average(known: ExampleSet, rows: Rows, target: Rows) -> Forecast
     """It is as usual on the segment at the target's time of the week."""
     roads = known.grid.roads
     clock = seconds_of_week(roads, target, known.grid.window_seconds)
-    share = known.profile_of(lambda speed, free: is_congested(speed, free, known.spec) * 1.0)
+    share = known.profile_of(lambda speed, free: is_congested(speed, free, known.spec))
     ratio = known.profile.at(roads.segment_ids, target.segment, clock)
     return Forecast(
         share.at(roads.segment_ids, target.segment, clock),

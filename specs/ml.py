@@ -10,6 +10,7 @@ FeatureKind = Literal[
     "lag", "mean", "stddev", "ratio", "observed", "free_flow", "network",
     "day_sin", "day_cos", "day_of_week", "profile",
 ]  # fmt: skip
+Output = Literal["congestion_probability", "speed_kmh_predicted"]
 Metric = Literal["brier", "auroc", "auroc_onset", "mae_kmh"]
 Baseline = Literal["persistence", "historical_average"]
 
@@ -97,7 +98,7 @@ class MlSpec(SpecModel):
     profile: Profile
     history_windows: int = Field(ge=1)
     training: Training
-    outputs: tuple[Identifier, ...]
+    outputs: tuple[Output, ...]
     metrics: tuple[Metric, ...]
     baselines: tuple[Baseline, ...]
 

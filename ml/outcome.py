@@ -1,0 +1,104 @@
+"""Outcomes: what came of the scores whose target has passed, and how good they were."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml.evaluate import auroc, brier, calibration_error
+from ml.grid import Booleans, Floats
+from specs.arrow import arrow_schema
+from specs.loader import Specs
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How scores and persistence did on the same ``row_count`` rows; None where undefined."""
+
+    row_count: int
+    congested_ratio: float | None
+    brier: float | None
+    auroc: float | None
+    calibration_error: float | None
+    brier_persistence: float | None
+    auroc_persistence: float | None
+
+    @property
+    def brier_skill(self) -> float | None:
+        """Share of persistence's Brier score that the model takes away; 1 is perfect.
+
+        Source: Murphy 1973, skill score against a reference forecast.
+        """
+        if self.brier is None or not self.brier_persistence:
+            return None
+        return 1 - self.brier / self.brier_persistence
+
+
+def outcomes(scores: pa.Table, silver: pa.Table, specs: Specs) -> pa.Table:
+    """Join each score with what was observed in its target window.
+
+    Args:
+        scores: rows of ``gold.congestion_scores``.
+        silver: rows of ``silver.segment_metric`` of the scores' windows and their targets; those
+            of other windows than the primary do not count.
+        specs: the primary window, the label's column and the table's schema.
+
+    Returns:
+        One row of ``gold.score_outcome`` a score whose target was truly observed, sorted by key.
+        ``is_congested_now`` is null where the score's own window was not observed.
+    """
+    schema = arrow_schema(specs.tables["gold.score_outcome"])
+    primary = pc.equal(silver["window_seconds"], specs.transforms.primary.size_seconds)
+    seen = pc.and_(primary, pc.greater(silver["observation_count"], 0))
+    known = _plain_ids(silver.filter(seen)).select(
+        ["segment_id", "window_start", "is_congested", specs.ml.label.column]
+    )
+    now = known.select(["segment_id", "window_start", "is_congested"]).rename_columns(
+        ["segment_id", "window_start", "is_congested_now"]
+    )
+    target = known.rename_columns(
+        ["segment_id", "target_start", "is_congested", "speed_kmh_observed"]
+    )
+    joined = (
+        _plain_ids(scores)
+        .join(target, ["segment_id", "target_start"], join_type="inner")
+        .join(now, ["segment_id", "window_start"], join_type="left outer")
+        .sort_by([(name, "ascending") for name in specs.tables["gold.score_outcome"].key])
+    )
+    return joined.select(schema.names).cast(schema)
+
+
+def quality_of(outcomes: pa.Table) -> Mapping[int, Quality]:
+    """Quality by horizon in minutes, over the rows for which persistence has an answer too.
+
+    Args:
+        outcomes: rows of ``gold.score_outcome``.
+    """
+    judged = outcomes.filter(pc.is_valid(outcomes["is_congested_now"]))
+    horizons = sorted(pc.unique(outcomes["horizon_minutes"]).to_pylist())
+    return {
+        horizon: _quality(judged.filter(pc.equal(judged["horizon_minutes"], horizon)))
+        for horizon in horizons
+    }
+
+
+def _quality(rows: pa.Table) -> Quality:
+    probability: Floats = rows["congestion_probability"].to_numpy()
+    congested: Booleans = rows["is_congested"].to_numpy()
+    persistence: Floats = rows["is_congested_now"].to_numpy().astype(float)
+    return Quality(
+        row_count=len(congested),
+        congested_ratio=float(congested.mean()) if len(congested) else None,
+        brier=brier(probability, congested),
+        auroc=auroc(probability, congested),
+        calibration_error=calibration_error(probability, congested),
+        brier_persistence=brier(persistence, congested),
+        auroc_persistence=auroc(persistence, congested),
+    )
+
+
+def _plain_ids(table: pa.Table) -> pa.Table:
+    """The table with ``segment_id`` as plain strings, so that two tables' ids can be joined."""
+    at = table.column_names.index("segment_id")
+    return table.set_column(at, "segment_id", table["segment_id"].cast(pa.string()))

@@ -1,0 +1,299 @@
+"""The model registry: MLflow, where the alias ``champion`` names the model that scores."""
+
+import logging
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ml.model import CongestionModel
+from ml.score import LoadedModel
+from ml.train import TrainedModel
+from specs.errors import Unavailable, WrongInput
+from specs.loader import Specs
+from specs.ops import Retry
+
+ALIAS = "champion"
+MODEL_FILE = "model.skops"
+
+# All that a stored model is made of besides numpy's and scikit-learn's public classes. The list of
+# a downloaded model is not asked: whoever wrote the model wrote that too.
+TRUSTED_TYPES = (
+    "ml.model.CongestionModel",
+    "ml.profile.Profile",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+)
+REQUIREMENTS = ("numpy", "pyarrow", "pydantic", "scikit-learn", "skops")
+
+# MLflow would retry for minutes on its own; `_answered` retries by the policy of ops.yaml.
+ENVIRONMENT = {
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class ChampionReport:
+    """What the registry says of the champion.
+
+    ``metrics[horizon_minutes][forecaster][metric]`` is of the test part of its training.
+    """
+
+    name: str
+    version: int
+    created_at: datetime
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[int, Mapping[str, Mapping[str, float]]]
+
+
+def register(
+    trained: TrainedModel, tracking_uri: str, specs: Specs, *, table_versions: Mapping[str, int]
+) -> int:
+    """Store a model with what it was trained from, make it the champion and return its version.
+
+    The alias moves last: a failure before it leaves the old champion in place.
+
+    Args:
+        trained: the model and its metrics.
+        tracking_uri: the MLflow server, or ``sqlite:///`` and a file.
+        specs: gives the model's name, the spec version and the retries.
+        table_versions: Delta version of each table that was trained from.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    mlflow = _mlflow()
+    name, retry = specs.ml.model_name, specs.ops.retries.unavailable
+    client = mlflow.MlflowClient(tracking_uri)
+    tags = {"spec_version": specs.version} | {
+        f"delta_version.{table}": str(version) for table, version in table_versions.items()
+    }
+    experiment_id = _answered(lambda: _experiment(client, name), retry)
+    mlflow.set_tracking_uri(tracking_uri)
+
+    def store() -> int:
+        with mlflow.start_run(experiment_id=experiment_id, tags=tags):
+            mlflow.log_params(_params(trained))
+            mlflow.log_metrics(_flat(trained.metrics))
+            mlflow.log_text(trained.model.spec_json, "ml_spec.json")
+            stored = _log_model(mlflow, trained)
+            return int(mlflow.register_model(stored.model_uri, name, tags=tags).version)
+
+    version = _answered(store, Retry(**(retry.model_dump() | {"attempts": 1})))
+    _answered(lambda: client.set_registered_model_alias(name, ALIAS, str(version)), retry)
+    return version
+
+
+def champion_version(tracking_uri: str, specs: Specs) -> int | None:
+    """Version of the champion; None only where the alias is not set.
+
+    One small request, for polling.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    found = _champion(tracking_uri, specs)
+    return None if found is None else int(found.version)
+
+
+def champion(tracking_uri: str, specs: Specs) -> LoadedModel | None:
+    """Load the champion; None only where the alias is not set.
+
+    Raises:
+        Unavailable: the registry does not answer.
+        WrongInput: what it holds is no congestion model, or is made of types not trusted.
+    """
+    found = _champion(tracking_uri, specs)
+    if found is None:
+        return None
+    source = f"models:/{found.name}/{found.version}"
+    with tempfile.TemporaryDirectory() as folder:
+
+        def download() -> str:
+            return str(
+                _mlflow().artifacts.download_artifacts(
+                    artifact_uri=source, dst_path=folder, tracking_uri=tracking_uri
+                )
+            )
+
+        path = Path(_answered(download, specs.ops.retries.unavailable)) / MODEL_FILE
+        table = specs.tables["gold.congestion_scores"]
+        return LoadedModel(found.name, int(found.version), load_model(path), table)
+
+
+def load_model(path: Path) -> CongestionModel:
+    """Read a stored model, of trusted types only.
+
+    Raises:
+        WrongInput: the file is absent, no congestion model, or made of types not trusted.
+    """
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        model = skops.io.load(path, trusted=list(TRUSTED_TYPES))
+    except (OSError, UntrustedTypesFoundException) as error:
+        raise WrongInput(f"cannot load the model {path.name}: {error}") from error
+    if not isinstance(model, CongestionModel):
+        raise WrongInput(f"{path.name} holds a {type(model).__name__}, not a CongestionModel")
+    return model
+
+
+def show(tracking_uri: str, specs: Specs) -> ChampionReport | None:
+    """What the registry says of the champion; None only where the alias is not set.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    found = _champion(tracking_uri, specs)
+    if found is None:
+        return None
+    client = _mlflow().MlflowClient(tracking_uri)
+    run = _answered(lambda: client.get_run(found.run_id), specs.ops.retries.unavailable)
+    return ChampionReport(
+        name=found.name,
+        version=int(found.version),
+        created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+        tags=dict(found.tags),
+        params=dict(run.data.params),
+        metrics=_nested(run.data.metrics),
+    )
+
+
+def _mlflow() -> Any:
+    """MLflow, imported on first use (it takes seconds), silent and with one try a request."""
+    for variable, value in ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    import mlflow
+    import mlflow.sklearn
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    return mlflow
+
+
+def _answered(ask: Callable[[], Answer], retry: Retry) -> Answer:
+    """Ask the registry, again with growing waits while it does not answer."""
+    _mlflow()
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    wait = retry.first_wait_seconds
+    for attempt in range(1, retry.attempts + 1):
+        try:
+            return ask()
+        except (MlflowException, RequestException) as error:
+            if isinstance(error, MlflowException) and _is_refusal(error):
+                raise
+            if attempt == retry.attempts:
+                first_line = str(error).splitlines()[0]
+                raise Unavailable(f"the model registry does not answer: {first_line}") from error
+        time.sleep(wait)
+        wait = min(wait * retry.wait_factor, retry.max_wait_seconds)
+    raise AssertionError("a retry policy has one attempt or more")
+
+
+def _is_refusal(error: Any) -> bool:
+    """Whether the registry understood and said no; asking again would not help."""
+    return bool(error.get_http_status_code() < 500)
+
+
+def _champion(tracking_uri: str, specs: Specs) -> Any:
+    """The champion's model version, or None where there is no such model or alias."""
+    mlflow = _mlflow()
+    from mlflow.exceptions import MlflowException
+
+    client, name = mlflow.MlflowClient(tracking_uri), specs.ml.model_name
+
+    def ask() -> Any:
+        try:
+            return client.get_model_version_by_alias(name, ALIAS)
+        except MlflowException as error:
+            absent = error.error_code == "RESOURCE_DOES_NOT_EXIST"
+            if absent or f"alias {ALIAS} not found" in str(error):
+                return None
+            raise
+
+    return _answered(ask, specs.ops.retries.unavailable)
+
+
+def _experiment(client: Any, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    return str(client.create_experiment(name) if found is None else found.experiment_id)
+
+
+def _log_model(mlflow: Any, trained: TrainedModel) -> Any:
+    import pandas as pd
+    from mlflow.models import infer_signature
+
+    names = ["horizon_minutes", *(feature.name for feature in trained.model.spec.features)]
+    example = pd.DataFrame(trained.example, columns=names)
+    return mlflow.sklearn.log_model(
+        trained.model,
+        name="model",
+        serialization_format="skops",
+        skops_trusted_types=list(TRUSTED_TYPES),
+        pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
+        signature=infer_signature(example, trained.model.predict(trained.example)),
+        input_example=example,
+    )
+
+
+def _params(trained: TrainedModel) -> dict[str, str]:
+    """What a person compares runs by; the whole spec is in the artifact ``ml_spec.json``."""
+    spec, split = trained.model.spec, trained.split
+    counts = {
+        f"{part}_rows_{horizon}min": str(count)
+        for horizon, parts in trained.row_counts.items()
+        for part, count in parts.items()
+    }
+    boosting = {
+        f"{kind}.{name}": str(value)
+        for kind in ("classifier", "regressor")
+        for name, value in getattr(spec.training, kind).model_dump().items()
+    }
+    return counts | boosting | {
+        "seed": str(spec.training.seed),
+        "congested_below_ratio": str(spec.label.congested_below_ratio),
+        "window_seconds": str(trained.model.window_seconds),
+        "features": " ".join(feature.name for feature in spec.features),
+        "train_from": split.train.isoformat(),
+        "calibrate_from": split.calibrate.isoformat(),
+        "test_from": split.test.isoformat(),
+        "test_to": split.end.isoformat(),
+    }  # fmt: skip
+
+
+def _flat(metrics: Mapping[int, Mapping[str, Mapping[str, float | None]]]) -> dict[str, float]:
+    """Metrics under names such as ``brier_15min_model``; undefined ones are left out."""
+    return {
+        f"{metric}_{horizon}min_{forecaster}": value
+        for horizon, forecasters in metrics.items()
+        for forecaster, measures in forecasters.items()
+        for metric, value in measures.items()
+        if value is not None
+    }
+
+
+def _nested(flat: Mapping[str, float]) -> dict[int, dict[str, dict[str, float]]]:
+    """The inverse of `_flat`."""
+    nested: dict[int, dict[str, dict[str, float]]] = {}
+    for name, value in sorted(flat.items()):
+        parts = re.fullmatch(r"(.+)_(\d+)min_(.+)", name)
+        if parts is not None:
+            metric, horizon, forecaster = parts.groups()
+            nested.setdefault(int(horizon), {}).setdefault(forecaster, {})[metric] = value
+    return nested
