@@ -1,6 +1,7 @@
 """Kafka records on their way out, and what each of them is."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +20,21 @@ less than the watermark, ``too_late`` for more; a duplicate sends a reading's by
 
 @dataclass(frozen=True)
 class Records:
-    """Records in sending order; four columns of equal length.
+    """Records in sending order; columns of equal length.
 
     Attributes:
         keys: Kafka keys, as bytes or None.
         values: Kafka values, as bytes or None.
         position: when each is sent, in seconds since the epoch on the clock of the readings'
             event times; never decreasing.
+        event_time: of the reading that each is, repeats or resembles, in seconds since the epoch.
         kinds: index into `KINDS`.
     """
 
     keys: npt.NDArray[np.object_]
     values: npt.NDArray[np.object_]
     position: npt.NDArray[np.float64]
+    event_time: npt.NDArray[np.float64]
     kinds: npt.NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -40,9 +43,12 @@ class Records:
 
     def __getitem__(self, rows: "slice | npt.NDArray[np.intp]") -> "Records":
         """The records at ``rows``."""
-        return Records(
-            self.keys[rows], self.values[rows], self.position[rows], self.kinds[rows]
-        )
+        return Records(*(column[rows] for column in self.columns))
+
+    @property
+    def columns(self) -> tuple[npt.NDArray[Any], ...]:
+        """The columns, in the order of the attributes."""
+        return self.keys, self.values, self.position, self.event_time, self.kinds
 
 
 def objects(values: list[bytes | None]) -> npt.NDArray[np.object_]:
@@ -54,21 +60,15 @@ def objects(values: list[bytes | None]) -> npt.NDArray[np.object_]:
 
 def joined(parts: list[Records]) -> Records:
     """All records of ``parts``, one after another; there is at least one part."""
-    return Records(
-        np.concatenate([part.keys for part in parts]),
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([part.position for part in parts]),
-        np.concatenate([part.kinds for part in parts]),
-    )
+    columns = zip(*(part.columns for part in parts), strict=True)
+    return Records(*(np.concatenate(column) for column in columns))
 
 
 @dataclass
 class Truth:
     """What was sent: the numbers that the tables must show in the end."""
 
-    counts: npt.NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros(len(KINDS), np.int64)
-    )
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(KINDS), np.int64))
 
     def add(self, records: Records) -> None:
         """Count ``records`` as sent."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ingestion.city import city_segments, simulated_city
 from ingestion.geometry import Point, length_m, parse_polyline
 from ingestion.reading_query import named, scan
 from ingestion.sources import (
@@ -59,12 +60,15 @@ def road_segments(
         ends. A length that is not given is that of the polyline, null for a single point.
         Neighbours are segments of the table other than the segment itself. Free-flow speed is
         the file's, else the ``free_flow`` percentile of the segment's ok speeds, and for a
-        segment without any the median over the source's other segments, which is logged.
+        segment without any the median over the source's other segments, which is logged. A
+        simulated source gives the city that its spec describes.
 
     Raises:
         WrongInput: a file is unreadable or does not fit the mapping, a segment is listed twice,
             or no segment has a free-flow speed.
     """
+    if source.simulated is not None:
+        return city_segments(simulated_city(source), source, table, source.interval_seconds)
     with database() as connection:
         speeds = dict(_observed_speeds(connection, source, selection))
         listed = _listed(connection, source, selection.data_folder)

@@ -105,6 +105,13 @@ class Segments(SpecModel):
     free_flow: FreeFlow | None = None
 
 
+class SimulatedCity(SpecModel):
+    """A city that the simulator lays out."""
+
+    segments: int = Field(ge=1, le=1_000_000)
+    seed: int = Field(ge=0)
+
+
 class SourceSpec(SpecModel):
     """One city."""
 
@@ -116,6 +123,13 @@ class SourceSpec(SpecModel):
     interval_seconds: int = Field(gt=0)
     readings: Readings | None = None
     segments: Segments | None = None
+    simulated: SimulatedCity | None = None
+
+    @model_validator(mode="after")
+    def _is_real_or_simulated(self) -> Self:
+        if self.simulated and (self.readings or self.segments):
+            raise ValueError("a simulated source has neither readings nor segments")
+        return self
 
     @model_validator(mode="after")
     def _knows_its_zones(self) -> Self:

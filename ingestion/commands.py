@@ -1,0 +1,263 @@
+"""`traffic produce` and `traffic topic`: readings into Kafka, and the topics they go to."""
+
+import json
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ingestion.pacing import Schedule
+    from ingestion.records import Records
+    from specs.loader import Specs
+    from specs.sources import SourceSpec
+
+produce = typer.Typer(no_args_is_help=True, help="Send readings to topic traffic_event.")
+topic = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
+
+Bootstrap = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TRAFFIC_KAFKA_BOOTSTRAP", help="Kafka as HOST:PORT; by default the embedded one."
+    ),
+]
+Speedup = Annotated[float | None, typer.Option(help="Event time this many times as fast.")]
+Late = Annotated[float, typer.Option(help="Ratio of readings that come late, a quarter too late.")]
+Duplicate = Annotated[float, typer.Option(help="Ratio of readings that are sent twice.")]
+Malformed = Annotated[float, typer.Option(help="Ratio of extra records that are wrong.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides everything random.")]
+Json = Annotated[bool, typer.Option("--json", help="The result as one JSON object.")]
+
+
+@produce.command("replay")
+def produce_replay(  # noqa: PLR0913, PLR0917  (each is an option)
+    source: Annotated[str, typer.Option(help="Name of a file in specs/sources.")] = "nyc_dot",
+    file: Annotated[
+        list[Path] | None, typer.Option(help="Read this file, not the source's; repeatable.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the source's files; by default what ships.")
+    ] = None,
+    start: Annotated[datetime | None, typer.Option("--from", help="First event time, UTC.")] = None,
+    end: Annotated[datetime | None, typer.Option("--to", help="Event times before this.")] = None,
+    speedup: Speedup = None,
+    rate: Annotated[float | None, typer.Option(help="Records per second.")] = None,
+    late: Late = 0.0,
+    duplicate: Duplicate = 0.0,
+    malformed: Malformed = 0.0,
+    seed: Seed = 0,
+    bootstrap: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """Send a source's readings in event-time order; by default as fast as Kafka takes them."""
+    from ingestion.disturbance import Disturbance, disturb
+    from ingestion.pacing import Schedule
+    from ingestion.sources import DATA_FOLDER, Selection, read_events
+    from specs.loader import load_specs
+
+    specs = load_specs()
+    schedule = Schedule(speedup, rate)
+    water = specs.transforms.watermark_seconds
+    disturbance = Disturbance(late, duplicate, malformed, water, seed)
+    chosen = Selection(data or DATA_FOLDER, tuple(file or ()), _utc(start), _utc(end))
+    spec = _source(specs, source)
+    batches = read_events(spec, specs.topics["traffic_event"], chosen)
+    _produce(specs, disturb(batches, disturbance), schedule, bootstrap, as_json=as_json)
+
+
+@produce.command("simulate")
+def produce_simulate(  # noqa: PLR0913, PLR0917  (each is an option)
+    segments: Annotated[
+        int | None, typer.Option(help="Road segments; by default the registered ones.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Readings per second of event time, over all segments.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Event time to simulate; by default without end.")
+    ] = None,
+    start: Annotated[
+        datetime | None, typer.Option(help="First event time, UTC; by default now.")
+    ] = None,
+    speedup: Speedup = 1.0,
+    unpaced: Annotated[
+        bool, typer.Option("--unpaced", help="As fast as Kafka takes them, not by event time.")
+    ] = False,
+    late: Late = 0.0,
+    duplicate: Duplicate = 0.0,
+    malformed: Malformed = 0.0,
+    seed: Seed = 0,
+    bootstrap: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """Send readings of the simulated city as their event times pass.
+
+    The city is the one of specs/sources/simulator.yaml; segments past its number are unknown
+    until they are registered. --seed decides incidents, noise and disturbance.
+    """
+    from ingestion.city import simulated_city
+    from ingestion.disturbance import Disturbance, disturb
+    from ingestion.pacing import Schedule
+    from ingestion.simulator import Simulation
+    from specs.loader import load_specs
+
+    specs = load_specs()
+    spec = _source(specs, "simulator")
+    city = simulated_city(spec, segments)
+    simulation = Simulation(
+        source=spec,
+        topic=specs.topics["traffic_event"],
+        city=city,
+        rate=rate if rate is not None else len(city) / spec.interval_seconds,
+        start=_utc(start) or datetime.now(UTC),
+        seed=seed,
+    )
+    schedule = Schedule() if unpaced else Schedule(speedup)
+    water = specs.transforms.watermark_seconds
+    disturbance = Disturbance(late, duplicate, malformed, water, seed)
+    records = disturb(simulation.readings(seconds), disturbance)
+    _produce(specs, records, schedule, bootstrap, as_json=as_json)
+
+
+@topic.command("create")
+def topic_create(
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each new topic.")] = 4,
+    bootstrap: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """Create the topics of the specs and their dead-letter topics; those that exist stay."""
+    from ingestion.topics import TopicAdmin, wanted_topics
+    from specs.loader import load_specs
+
+    specs = load_specs()
+    with _quiet_kafka(), TopicAdmin(_kafka(bootstrap), specs.ops.retries.unavailable) as admin:
+        created = admin.create(specs, partitions)
+    present = sorted(wanted_topics(specs) - set(created))
+    if as_json:
+        print(json.dumps({"created": created, "present": present}))
+        return
+    for name in created:
+        print(f"created {name}")
+    for name in present:
+        print(f"present {name}")
+
+
+@topic.command("list")
+def topic_list(
+    group: Annotated[
+        str | None, typer.Option(help="Also how far this consumer group is behind.")
+    ] = None,
+    bootstrap: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """Show first and next offset of every partition, or how far a consumer group is behind."""
+    from dataclasses import asdict
+
+    from ingestion.topics import TopicAdmin, wanted_topics
+    from specs.loader import load_specs
+
+    specs = load_specs()
+    with _quiet_kafka(), TopicAdmin(_kafka(bootstrap), specs.ops.retries.unavailable) as admin:
+        names = sorted(wanted_topics(specs))
+        found = (
+            [asdict(row) for row in admin.offsets(names)]
+            if group is None
+            else [asdict(row) for name in names for row in admin.lag(group, name)]
+        )
+    if as_json:
+        print(json.dumps(found))
+        return
+    for row in found:
+        place = f"{row.pop('topic')}/{row.pop('partition')}"
+        print(f"{place:28}", *(f"{name} {value}" for name, value in row.items()), sep="  ")
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+def _source(specs: "Specs", name: str) -> "SourceSpec":
+    from specs.errors import WrongInput
+
+    if name not in specs.sources:
+        raise WrongInput(f"no source {name!r}; there are {', '.join(specs.sources)}")
+    return specs.sources[name]
+
+
+def _kafka(bootstrap: str | None) -> str:
+    """Address that was given, else that of the embedded broker."""
+    if bootstrap is not None:
+        return bootstrap
+    from lakehouse.services import kafka_bootstrap
+    from lakehouse.settings import Settings
+
+    return kafka_bootstrap(Settings())
+
+
+@contextmanager
+def _quiet_kafka() -> Iterator[None]:
+    """Keep the clients' own words about a broker that is down off the screen: ours say it once."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    logging.getLogger("ingestion.producer").setLevel(logging.CRITICAL)
+    yield
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set the event; what was handed to Kafka is then flushed and reported."""
+    stop = threading.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _produce(
+    specs: "Specs",
+    records: "Iterable[Records]",
+    schedule: "Schedule",
+    bootstrap: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    from ingestion.pacing import SystemClock, pace
+    from ingestion.producer import KafkaSender, send_all
+
+    name, retry = specs.topics["traffic_event"].topic, specs.ops.retries.unavailable
+    with (
+        _quiet_kafka(),
+        _stop_on_signals() as stop,
+        KafkaSender(_kafka(bootstrap), name, retry) as sender,
+    ):
+        began = time.monotonic()
+        paced = pace(records, schedule, SystemClock(stop))
+        truth, delivered = send_all(paced, sender)
+        seconds = time.monotonic() - began
+    if stop.is_set():
+        print("stopped before the end; everything sent was delivered", file=sys.stderr)
+    report = {
+        **truth.as_dict(),
+        "delivered": delivered.records,
+        "last_offsets": delivered.last_offsets,
+        "seconds": round(seconds, 3),
+        "records_per_second": round(delivered.records / seconds, 1),
+        "is_complete": not stop.is_set(),
+    }
+    if as_json:
+        print(json.dumps(report))
+        return
+    for key, value in report.items():
+        print(f"{key:20} {value}")
