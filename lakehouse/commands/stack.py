@@ -11,10 +11,7 @@ if TYPE_CHECKING:
 
     from lakehouse.runtime.stack import Status
 
-app = typer.Typer()
 
-
-@app.command()
 def up() -> None:
     """Start the servers; those that run already are left alone."""
     from lakehouse.runtime import stack
@@ -25,7 +22,6 @@ def up() -> None:
     _print(stack.up(Settings()))
 
 
-@app.command()
 def down() -> None:
     """Stop the servers and everything they started."""
     from lakehouse.runtime import stack
@@ -35,7 +31,6 @@ def down() -> None:
         print(f"{name} stopped")
 
 
-@app.command()
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one array.")] = False,
 ) -> None:

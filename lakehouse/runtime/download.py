@@ -5,7 +5,6 @@ Until then it grows as ``<name>.part``, which an advisory lock gives to one proc
 download that was interrupted, by a dropped connection or by kill -9, goes on from there.
 """
 
-import errno
 import fcntl
 import hashlib
 import http.client
@@ -26,9 +25,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from specs.errors import Unavailable
 
+AGENT = "traffic-lakehouse"
 CHUNK_BYTES = 1 << 18
 PARALLEL_DOWNLOADS = 6
 ATTEMPTS = 4
+FIRST_WAIT_SECONDS = 0.5
 READ_TIMEOUT_SECONDS = 20
 FREE_BYTES_MARGIN = 50 * 10**6
 
@@ -48,8 +49,8 @@ class Download:
         return self.path.with_name(f"{self.path.name}.part")
 
 
-class _Broken(Exception):
-    """This attempt failed; another may succeed."""
+class _BrokenError(Exception):
+    """One attempt failed; another may succeed."""
 
 
 def fetch(downloads: Sequence[Download], *, what: str) -> None:
@@ -112,17 +113,18 @@ def _fetch_all(downloads: Sequence[Download], advance: Callable[[int], None]) ->
 
 
 def _fetch(download: Download, advance: Callable[[int], None], stop: threading.Event) -> None:
-    counted = 0
+    now_bytes = best_bytes = attempt = 0
+    reason = ""
 
     def reached(size: int) -> None:
-        nonlocal counted
-        advance(size - counted)
-        counted = size
+        nonlocal now_bytes
+        advance(size - now_bytes)
+        now_bytes = size
 
-    reason = ""
-    for attempt in range(ATTEMPTS):
-        if stop.wait(0.5 * (2**attempt - 1)):
+    while attempt < ATTEMPTS:
+        if stop.wait(FIRST_WAIT_SECONDS * (2**attempt - 1)):
             return
+        attempt += 1
         try:
             with download.part.open("ab") as part:
                 _lock(part, stop)
@@ -133,19 +135,18 @@ def _fetch(download: Download, advance: Callable[[int], None], stop: threading.E
                     download.part.replace(download.path)
             reached(download.bytes)
             return
-        except _Broken as error:
+        except _BrokenError as error:
             reason = str(error)
+            if now_bytes > best_bytes:  # a bad line is no reason to give up while it gets on
+                attempt, best_bytes = 1, now_bytes
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Unavailable(
-                    f"no space left for {download.path}; free some, or set TRAFFIC_CACHE"
-                ) from error
-            raise Unavailable(f"cannot write {download.path}: {error}") from error
-    if not stop.is_set():
-        raise Unavailable(
-            f"cannot download {download.path.name} from {download.url}: {reason}"
-            f" ({ATTEMPTS} attempts); check the network, or set TRAFFIC_MAVEN_URL to a mirror"
-        )
+            raise Unavailable(
+                f"cannot write {download.part}: {error.strerror}; set TRAFFIC_CACHE elsewhere"
+            ) from error
+    raise Unavailable(
+        f"cannot download {download.path.name} from {download.url}: {reason}, {ATTEMPTS} times;"
+        " check the network, or set TRAFFIC_MAVEN_URL to a mirror"
+    )
 
 
 def _lock(part: BinaryIO, stop: threading.Event) -> None:
@@ -157,7 +158,7 @@ def _lock(part: BinaryIO, stop: threading.Event) -> None:
             stop.wait(0.2)
         else:
             return
-    raise _Broken("stopped")
+    raise _BrokenError("stopped")
 
 
 def _extend(
@@ -166,7 +167,8 @@ def _extend(
     """Append what is missing, from where the file ends, and verify the whole."""
     start = size = part.seek(0, os.SEEK_END)
     if size < download.bytes:
-        request = urllib.request.Request(download.url, headers={"User-Agent": "traffic-lakehouse"})
+        # Any scheme: a mirror may be a folder, and the content is verified whatever its source.
+        request = urllib.request.Request(download.url, headers={"User-Agent": AGENT})  # noqa: S310
         if size:
             request.add_header("Range", f"bytes={size}-")
         with _opened(request) as response:
@@ -177,7 +179,7 @@ def _extend(
                 reached(size)
         part.flush()
     if size < download.bytes:
-        raise _Broken(f"the connection ended at {size} of {download.bytes} bytes")
+        raise _BrokenError(f"the connection ended at {size} of {download.bytes} bytes")
     with download.part.open("rb") as written:
         found = hashlib.file_digest(written, "sha256").hexdigest()
     if found == download.sha256:
@@ -185,31 +187,31 @@ def _extend(
     part.truncate(0)
     reason = f"wrong content from {download.url}: sha256 {found} instead of {download.sha256}"
     if start:  # what an earlier attempt left may be at fault
-        raise _Broken(reason)
+        raise _BrokenError(reason)
     raise Unavailable(f"{reason}; set TRAFFIC_MAVEN_URL to a repository that serves the file")
 
 
 def _opened(request: urllib.request.Request) -> http.client.HTTPResponse:
     try:
-        response = urllib.request.urlopen(request, timeout=READ_TIMEOUT_SECONDS)
+        response = urllib.request.urlopen(request, timeout=READ_TIMEOUT_SECONDS)  # noqa: S310
     except urllib.error.HTTPError as error:
         error.close()
         if error.code >= 500 or error.code in (408, 429):
-            raise _Broken(f"HTTP {error.code}") from error
+            raise _BrokenError(f"HTTP {error.code}") from error
         raise Unavailable(
             f"cannot download {request.full_url}: HTTP {error.code} {error.reason};"
             " set TRAFFIC_MAVEN_URL to a repository that has it"
         ) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _Broken(str(getattr(error, "reason", error))) from error
+        raise _BrokenError(str(getattr(error, "reason", error))) from error
     opened: http.client.HTTPResponse = response
     return opened
 
 
 def _read(response: http.client.HTTPResponse, stop: threading.Event) -> bytes:
     if stop.is_set():
-        raise _Broken("stopped")
+        raise _BrokenError("stopped")
     try:
         return response.read(CHUNK_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        raise _Broken(f"the connection broke: {error}") from error
+        raise _BrokenError(f"the connection broke: {error}") from error

@@ -6,6 +6,9 @@ import subprocess
 import uuid
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
 from lakehouse.runtime.artifacts import artifact_files
 from lakehouse.runtime.java import java_home
 from lakehouse.runtime.process import MARK
@@ -68,9 +71,6 @@ def answers(port: int) -> bool:
     """Return whether the broker serves metadata and has joined its own cluster."""
     if not accepts(port):
         return False
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
-
     admin = AdminClient({"bootstrap.servers": f"{LOOPBACK}:{port}", "log_level": 0})
     try:
         return bool(admin.list_topics(timeout=PROBE_SECONDS).brokers)
@@ -105,7 +105,7 @@ def _format(java: tuple[str, ...], config: Path, environment: dict[str, str]) ->
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config")
     try:
-        subprocess.run(
+        subprocess.run(  # noqa: S603  (nothing in it comes from outside)
             [*java, *tool, str(config)],
             env=environment,
             stdin=subprocess.DEVNULL,

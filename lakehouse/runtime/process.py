@@ -19,6 +19,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lakehouse.runtime.server import Launch
+from lakehouse.settings import Settings
 from specs.errors import Unavailable
 
 MARK = "TRAFFIC_SERVER"
@@ -42,20 +43,22 @@ class Record(BaseModel):
     started_at: datetime
 
 
-def spawn(launch: Launch, *, name: str, port: int, endpoint: str, run: Path, log: Path) -> Record:
+def spawn(launch: Launch, settings: Settings, *, name: str, port: int, endpoint: str) -> Record:
     """Start a server in a session of its own and record it at once.
 
     Args:
         launch: what to execute.
-        name: the server's name, unique in ``run``.
+        settings: say where records and logs go; the log of the last run is kept as ``<log>.1``.
+        name: the server's name, unique among the records.
         port: the port it will listen on.
         endpoint: what its clients connect to.
-        run: the folder of records; exists.
-        log: where its output goes; the log of its last run is kept as ``<log>.1``.
 
     Raises:
         OSError: the log or the record cannot be written, or there is no such program.
     """
+    run, log = settings.run, settings.log / f"{name}.log"
+    for folder in (run, log.parent):
+        folder.mkdir(parents=True, exist_ok=True)
     if log.exists():
         log.replace(f"{log}.1")
     # Not subprocess: its object would have to live as long as the server does.

@@ -134,7 +134,6 @@ def _start(settings: Settings, servers: Sequence[Server], started: list[str]) ->
     if not servers:
         return
     process.stop(settings.run, [server.name for server in servers])  # leftovers of a crash
-    settings.log.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.home).free
     if free < FREE_BYTES:
         raise Unavailable(
@@ -148,14 +147,8 @@ def _start(settings: Settings, servers: Sequence[Server], started: list[str]) ->
         started.append(server.name)  # preparing may start a process too
         launches.append((server, port, server.prepare(settings, port)))
     for server, port, launch in launches:
-        process.spawn(
-            launch,
-            name=server.name,
-            port=port,
-            endpoint=server.endpoint.format(port=port),
-            run=settings.run,
-            log=_log(settings, server),
-        )
+        endpoint = server.endpoint.format(port=port)
+        process.spawn(launch, settings, name=server.name, port=port, endpoint=endpoint)
 
 
 def _wait(settings: Settings, servers: Sequence[Server], tell: Callable[[str], None]) -> None:

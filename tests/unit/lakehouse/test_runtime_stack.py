@@ -1,0 +1,162 @@
+"""The runtime's promises, with servers that are up in a moment."""
+
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lakehouse.runtime import process
+from lakehouse.runtime.server import accepts
+from lakehouse.runtime.stack import down, endpoints, running, status, up
+from lakehouse.settings import Settings
+from specs.errors import Unavailable
+from tests.tiny_server import DEAF, FAILING, SLEEP, TINY, python
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    settings = Settings(home=tmp_path / "home", kafka_port=0)
+    yield settings
+    down(settings)
+
+
+def start_up_elsewhere(settings: Settings, *servers: str) -> "subprocess.Popen[str]":
+    """Run ``up`` in another process and wait until it has started the last server."""
+    environment = {**os.environ, "TRAFFIC_HOME": str(settings.home), "TRAFFIC_KAFKA_PORT": "0"}
+    other = subprocess.Popen(
+        [sys.executable, "-m", "tests.tiny_server", *servers],
+        env=environment, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 20
+    while not (settings.run / f"{servers[-1]}.json").exists():
+        assert other.poll() is None, other.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return other
+
+
+def test_up_starts_and_down_ends(settings: Settings) -> None:
+    assert [server.state for server in status(settings, [TINY])] == ["stopped"]
+    (server,) = up(settings, [TINY])
+    assert server.state == "up"
+    assert endpoints(settings.home) == {"tiny": server.endpoint}
+    assert down(settings) == ["tiny"]
+    assert endpoints(settings.home) == {}
+    assert process.members(settings.run) == {}
+    assert down(settings) == []
+
+
+def test_up_leaves_a_running_server_alone(settings: Settings) -> None:
+    assert [up(settings, [TINY])[0].pid] == [up(settings, [TINY])[0].pid]
+
+
+def test_up_repairs_what_was_killed(settings: Settings) -> None:
+    (before,) = up(settings, [TINY])
+    assert before.pid
+    os.kill(before.pid, signal.SIGKILL)
+    psutil.Process(before.pid).wait()
+    assert [server.state for server in status(settings, [TINY])] == ["dead"]
+    (after,) = up(settings, [TINY])
+    assert after.state == "up"
+    assert after.pid != before.pid
+
+
+def test_a_server_that_hangs_is_unresponsive(settings: Settings) -> None:
+    up(settings, [TINY])
+    hanging = dataclasses.replace(TINY, answers=lambda port: False)
+    assert [server.state for server in status(settings, [hanging])] == ["unresponsive"]
+
+
+def test_a_failed_start_quotes_the_log_and_stops_the_others(settings: Settings) -> None:
+    with pytest.raises(
+        Unavailable, match=r"failing ended while starting; .*failing\.log ends"
+    ) as e:
+        up(settings, [TINY, FAILING])
+    assert str(e.value).endswith("\nout of luck")
+    assert process.members(settings.run) == {}
+    assert process.records(settings.run) == {}
+
+
+def test_a_failed_start_leaves_what_ran_before(settings: Settings) -> None:
+    up(settings, [TINY])
+    with pytest.raises(Unavailable):
+        up(settings, [TINY, FAILING])
+    assert list(endpoints(settings.home)) == ["tiny"]
+
+
+def test_a_server_that_never_answers_is_given_up(settings: Settings) -> None:
+    with pytest.raises(
+        Unavailable, match=r"slow does not answer after \d+ s; .*slow\.log is empty"
+    ):
+        up(settings, [python("slow", "-c", SLEEP, seconds=0.5)])
+    assert process.members(settings.run) == {}
+
+
+def test_a_port_in_use_is_named_with_who_holds_it(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        settings = Settings(home=tmp_path, kafka_port=port)
+        with pytest.raises(Unavailable) as error:
+            up(settings, [TINY])
+    me = psutil.Process()
+    assert str(error.value) == (
+        f"tiny cannot listen on port {port}: Address already in use by {me.name()}"
+        f" (pid {me.pid}); stop that, or set TRAFFIC_TINY_PORT to another port (0 for any)"
+    )
+    assert process.members(settings.run) == {}
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match=r"cannot write to .*file/run: Not a directory"):
+        up(Settings(home=tmp_path / "file"), [TINY])
+
+
+def test_up_interrupted_halfway_leaves_nothing(settings: Settings) -> None:
+    other = start_up_elsewhere(settings, TINY.name, DEAF.name)
+    other.send_signal(signal.SIGINT)
+    _, said = other.communicate(timeout=20)
+    assert other.returncode != 0
+    assert "KeyboardInterrupt" in said
+    assert process.members(settings.run) == {}
+    assert process.records(settings.run) == {}
+
+
+def test_down_ends_what_a_killed_up_left(settings: Settings) -> None:
+    other = start_up_elsewhere(settings, TINY.name, DEAF.name)
+    other.kill()
+    other.communicate()
+    (settings.run / "deaf.json").unlink()  # as if it had been killed before it wrote the record
+    assert sorted(process.members(settings.run)) == ["deaf", "tiny"]
+    assert down(settings) == ["deaf", "tiny"]
+    assert process.members(settings.run) == {}
+
+
+def test_up_waits_for_another_up(settings: Settings) -> None:
+    other = start_up_elsewhere(settings, TINY.name)
+    (server,) = up(settings, [TINY])
+    assert other.wait(20) == 0
+    other.communicate()
+    assert server.state == "up"
+    assert len(process.members(settings.run)["tiny"]) == 1
+
+
+def test_a_running_block_ends_its_servers_when_it_fails(settings: Settings) -> None:
+    def fail_inside() -> None:
+        with running(settings, [TINY]) as found:
+            assert accepts(int(found["tiny"].rsplit(":", 1)[1]))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_inside()
+    assert process.members(settings.run) == {}
