@@ -28,9 +28,13 @@ class Authority:
 
     def __init__(self, table: TableSpec) -> None:
         gx = great_expectations()
+        types = gx.data_context.types.base
         self._table = table
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
+        in_memory = types.InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+        config = types.DataContextConfig(
+            store_backend_defaults=in_memory, progress_bars={"globally": False}
+        )
+        context = gx.get_context(mode="ephemeral", project_config=config)
         asset = context.data_sources.add_pandas("gate").add_dataframe_asset(table.table)
         self._batch = asset.add_batch_definition_whole_dataframe("rows")
         self._suite = context.suites.add(suite_of(table))

@@ -49,9 +49,11 @@ def _mean_between(rows: pa.Table, rule: MeanBetween) -> Broken | None:
 def broken_expectations(
     rows: pa.Table, expectations: Sequence[Expectation], hashes: Hashes | None = None
 ) -> list[Broken]:
-    """The expectations that the batch does not meet.
+    """Tell which expectations the batch does not meet.
 
     Args:
+        rows: the columns that the expectations read.
+        expectations: of one table spec.
         hashes: of the columns of the only ``unique`` expectation, where the caller has them.
     """
     found = [

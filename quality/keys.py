@@ -53,6 +53,8 @@ def duplicates(rows: pa.Table, columns: Sequence[str], hashes: Hashes) -> npt.ND
     """Positions of all rows that share their key with another row; a null equals a null.
 
     Args:
+        rows: the batch.
+        columns: of the key.
         hashes: ``key_hashes(rows, columns)``.
     """
     in_order = np.sort(hashes)

@@ -1,9 +1,12 @@
 """A seeded sample of a stream of rows, of bounded size."""
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from quality.keys import Hashes, mixed
+
+Positions = npt.NDArray[np.intp]
 
 BATCH_COLUMN = "_batch"  # a spec's column names begin with a letter, so this is never one
 
@@ -32,6 +35,7 @@ class SeededSample:
         """Take one batch.
 
         Args:
+            rows: the batch; all batches have the same columns.
             hashes: one for each row; equal for rows that must be chosen together.
         """
         self.rows_seen += rows.num_rows
@@ -62,6 +66,6 @@ class SeededSample:
         return pa.concat_tables(self._parts)
 
 
-def _lowest(priorities: Hashes, positions: "np.ndarray", size: int) -> "np.ndarray":
+def _lowest(priorities: Hashes, positions: Positions, size: int) -> Positions:
     """The ``positions`` of the ``size`` lowest priorities, rising."""
     return np.sort(positions[np.argpartition(priorities, size - 1)[:size]])

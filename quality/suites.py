@@ -158,18 +158,24 @@ def columns_of(table: TableSpec) -> list[str]:
     return [c.name for c in (*table.columns, *table.context) if c.name in used]
 
 
-def frame_of(rows: pa.Table, table: TableSpec) -> pd.DataFrame:
-    """What the suite is run on: ``rows`` and a column for each shifted timestamp.
+def _dtype_of(kind: pa.DataType) -> pd.api.extensions.ExtensionDtype | None:
+    """Type of a column in the frame that loses nothing of the Arrow column.
 
-    Arrow-backed columns keep null and NaN apart. Integers are pandas' own nullable ones, because
-    Great Expectations makes bounds floats and Arrow does not compare a large integer with a float.
+    Arrow's own keeps null and NaN apart. Integers are pandas' nullable ones, because Great
+    Expectations makes bounds floats and Arrow does not compare a large integer with a float. Texts
+    are Python's, because of Arrow's Great Expectations measures the length without trailing NULs.
     """
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        return None
+    return INTEGER_DTYPES.get(kind) or pd.ArrowDtype(kind)
+
+
+def frame_of(rows: pa.Table, table: TableSpec) -> pd.DataFrame:
+    """What the suite is run on: ``rows`` and a column for each shifted timestamp."""
     for rule in table.rules:
         if rule.kind == "not_after" and _shifted_name(rule) not in rows.column_names:
             moved = shifted(rows.column(rule.than), rule.plus_seconds)
             rows = rows.append_column(_shifted_name(rule), moved)
-    frame: pd.DataFrame = rows.to_pandas(
-        types_mapper=lambda kind: INTEGER_DTYPES.get(kind) or pd.ArrowDtype(kind),
-        use_threads=False,  # so that the gate's CPU time is its thread's
-    )
+    # One thread, so that the gate's CPU time is its caller's.
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=_dtype_of, use_threads=False)
     return frame
