@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
 from lakehouse.runtime import process
-from lakehouse.runtime.server import accepts
+from lakehouse.runtime.server import Launch, accepts
 from lakehouse.runtime.stack import down, endpoints, running, status, up
 from lakehouse.settings import Settings
 from specs.errors import Unavailable
@@ -142,12 +143,15 @@ def test_down_ends_what_a_killed_up_left(settings: Settings) -> None:
     assert process.members(settings.run) == {}
 
 
-def test_up_waits_for_another_up(settings: Settings) -> None:
-    other = start_up_elsewhere(settings, TINY.name)
-    (server,) = up(settings, [TINY])
-    assert other.wait(20) == 0
-    other.communicate()
-    assert server.state == "up"
+def test_two_ups_at_once_start_one_server(settings: Settings) -> None:
+    def prepare_slowly(settings: Settings, port: int) -> Launch:
+        time.sleep(0.3)
+        return TINY.prepare(settings, port)
+
+    slow = dataclasses.replace(TINY, prepare=prepare_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: up(settings, [slow])[0], range(2))
+    assert first.pid == second.pid
     assert len(process.members(settings.run)["tiny"]) == 1
 
 
