@@ -147,8 +147,8 @@ class ExampleSet:
 
 def _bounds(windows: Integers, split: Split) -> tuple[int, int, int, int]:
     """First window of each part and the last of all, by shares of the windows that have rows."""
-    calibrate = int(len(windows) * split.train)
-    test = int(len(windows) * (split.train + split.calibrate))
+    calibrate = round(len(windows) * split.train)
+    test = round(len(windows) * (split.train + split.calibrate))
     if not 0 < calibrate < test < len(windows):
         raise WrongInput(f"{len(windows)} windows are too few to split by time")
     at = windows[[0, calibrate, test, -1]].tolist()

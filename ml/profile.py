@@ -29,7 +29,9 @@ class Profile:
         """Usual value [n] of the segments ``segment_ids[segment]`` at local times of the week."""
         known = _positions(self.segment_ids, segment_ids)[segment]
         bucket = second_of_week * len(self.network) // WEEK_SECONDS
-        return np.where(known >= 0, self.by_segment[known, bucket], self.network[bucket])
+        usual: Floats = self.network[bucket]
+        usual[known >= 0] = self.by_segment[known[known >= 0], bucket[known >= 0]]
+        return usual
 
 
 def fit_profile(

@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -177,6 +178,7 @@ def _mlflow() -> Any:
     """MLflow, imported on first use (it takes seconds), silent and with one try a request."""
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
+    warnings.filterwarnings("ignore", module=r"mlflow\.")  # about its own code, not ours
     import mlflow
     import mlflow.sklearn
 

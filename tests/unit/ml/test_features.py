@@ -1,0 +1,198 @@
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.features import features, seconds_of_week
+from ml.grid import Floats, RollingGrid, Rows, SpeedGrid
+from ml.profile import Profile
+from specs.errors import WrongInput
+from specs.ml import MlSpec
+from tests.unit.ml.tables import (
+    FIRST,
+    Cell,
+    feature,
+    flat_profile,
+    grid,
+    ml_spec,
+    segments,
+    silver,
+)
+
+ROADS = segments({"a": 100.0, "b": 50.0})
+HOUR = 3600
+SUNDAY = 6 * 24 * HOUR
+EVERY_KIND = ml_spec()
+
+
+def row(window: int, segment: int = 0) -> Rows:
+    return Rows(np.array([segment]), np.array([FIRST + window]))
+
+
+def value(cells: list[Cell], spec: MlSpec, window: int, **also: Any) -> float:
+    profile = also.pop("profile", flat_profile())
+    return float(features(grid(cells, ROADS), row(window, **also), spec, profile, 15)[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("lag", "speed"),
+    [(0, 60.0), (1, 70.0), (2, 70.0), (3, 40.0)],
+)
+def test_a_lag_is_the_newest_speed_known_by_then(lag: int, speed: float) -> None:
+    cells: list[Cell] = [("a", 1, 40.0), ("a", 2, 70.0), ("a", 3, None), ("a", 4, 60.0)]
+    assert value(cells, feature("lag", lag), window=4) == speed
+
+
+def test_a_speed_is_carried_forward_as_far_as_the_history_goes() -> None:
+    cells: list[Cell] = [("a", 0, 40.0)]
+    assert value(cells, feature("lag"), window=3) == 40.0
+    assert math.isnan(value(cells, feature("lag"), window=4))
+
+
+def test_a_mean_is_of_the_windows_that_were_observed() -> None:
+    cells: list[Cell] = [("a", 0, 10.0), ("a", 1, 40.0), ("a", 2, None), ("a", 3, 60.0)]
+    assert value(cells, feature("mean", 3), window=3) == 50.0
+    assert math.isnan(value(cells, feature("mean", 3), window=10))
+
+
+def test_the_spread_is_that_of_the_observed_windows() -> None:
+    cells: list[Cell] = [("a", 1, 40.0), ("a", 2, None), ("a", 3, 60.0)]
+    assert value(cells, feature("stddev", 3), window=3) == 10.0
+
+
+def test_a_ratio_is_speed_over_the_segment_s_free_flow() -> None:
+    cells: list[Cell] = [("b", 1, 10.0), ("b", 2, 20.0), ("b", 3, None)]
+    assert value(cells, feature("ratio"), window=3, segment=1) == 20 / 50
+    assert value(cells, feature("ratio", 3), window=3, segment=1) == 15 / 50
+
+
+def test_the_observed_share_counts_windows_without_a_row_as_unobserved() -> None:
+    cells: list[Cell] = [("a", 1, 40.0), ("a", 3, None)]
+    assert value(cells, feature("observed", 3), window=3) == 1 / 3
+
+
+def test_free_flow_speed_is_the_segment_s() -> None:
+    assert value([], feature("free_flow"), window=0, segment=1) == 50.0
+
+
+def test_the_network_counts_silent_segments_with_their_newest_speed() -> None:
+    cells: list[Cell] = [("a", 0, 50.0), ("b", 0, 50.0), ("a", 1, 80.0)]
+    assert value(cells, feature("network"), window=0) == 0.75
+    assert value(cells, feature("network"), window=1) == 0.9
+    assert value(cells, feature("network", 1), window=1) == 0.75
+
+
+def test_the_network_is_that_of_the_segment_s_own_city() -> None:
+    roads = pa.concat_tables([segments({"a": 100.0}), segments({"b": 50.0}, source="elsewhere")])
+    made = grid([("a", 0, 50.0), ("b", 0, 50.0)], roads)
+    both = Rows(np.array([0, 1]), np.array([FIRST, FIRST]))
+    assert features(made, both, feature("network"), flat_profile(), 15).tolist() == [[0.5], [1.0]]
+
+
+def test_six_in_the_morning_is_a_quarter_of_the_day() -> None:
+    assert value([], feature("day_sin"), window=72) == 1.0
+    assert value([], feature("day_cos"), window=144) == -1.0
+
+
+def test_the_day_of_week_is_the_city_s() -> None:
+    made = grid([], segments({"a": 100.0}, zone="America/New_York"))
+    assert features(made, row(0), feature("day_of_week"), flat_profile(), 15)[0, 0] == 6.0
+    assert features(made, row(5 * 12), feature("day_of_week"), flat_profile(), 15)[0, 0] == 0.0
+
+
+def test_the_clock_jumps_with_daylight_saving_time() -> None:
+    made = grid([], segments({"a": 100.0}, zone="America/New_York"))
+    spring = np.array([6 * 288 + 12 * 6 + 6, 6 * 288 + 12 * 7 + 6])  # 2018-03-11 06:30, 07:30 UTC
+    fall = np.array([244 * 288 + 12 * 5 + 6, 244 * 288 + 12 * 6 + 6])  # 2018-11-04 05:30, 06:30 UTC
+    for windows, hours in ((spring, [1.5, 3.5]), (fall, [1.5, 1.5])):
+        rows = Rows(np.zeros(2, dtype=np.int64), FIRST + windows)
+        clock = seconds_of_week(made.roads, rows, 300)
+        assert clock.tolist() == [SUNDAY + hour * HOUR for hour in hours]
+
+
+def test_the_profile_is_read_at_the_target_s_time() -> None:
+    by_bucket = np.arange(336.0)
+    profile = Profile(("b",), by_bucket[np.newaxis] + 1000, by_bucket)
+    spec = feature("profile", at="target")
+    assert value([], spec, window=2, profile=profile, segment=1) == 1000.0  # 00:10 + 15 min
+    assert value([], spec, window=3, profile=profile, segment=1) == 1001.0  # 00:15 + 15 min
+    assert value([], spec, window=3, profile=profile, segment=0) == 1.0  # an unseen segment
+
+
+def test_a_row_whose_history_was_dropped_is_refused() -> None:
+    made = grid([("a", window, 80.0) for window in range(9)], ROADS).since(FIRST + 2)
+    assert features(made, row(5), feature("lag"), flat_profile(), 15)[0, 0] == 80.0
+    with pytest.raises(WrongInput, match="older rows"):
+        features(made, row(4), feature("lag"), flat_profile(), 15)
+
+
+speeds = st.one_of(st.none(), st.floats(0.1, 250))
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[list[Cell]]:
+    """Batches that move on in time, each with rows of several open windows in any order."""
+    batches = []
+    for step in range(draw(st.integers(1, 8))):
+        places = st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(step, step + 2))
+        cells = draw(st.dictionaries(places, speeds, max_size=6))
+        batches.append([(name, window, speed) for (name, window), speed in cells.items()])
+    return batches
+
+
+def all_features(made: SpeedGrid, rows: Rows) -> Floats:
+    return np.stack([features(made, rows, EVERY_KIND, flat_profile(0.9), h) for h in (15, 60)])
+
+
+@given(batches=streams())
+@settings(max_examples=30, deadline=None)
+def test_a_stream_in_any_batches_has_the_features_of_the_whole_table(
+    batches: list[list[Cell]],
+) -> None:
+    roads = segments({"a": 100.0, "b": 50.0, "c": 80.0}, zone="Europe/Copenhagen")
+    empty = SpeedGrid.empty(grid([], roads).roads, EVERY_KIND.label, 300)
+    rolling = RollingGrid(empty, history_windows=12, scorable_windows=3)
+    table: dict[tuple[str, int], float | None] = {}
+    for batch in batches:
+        table |= {(name, window): speed for name, window, speed in batch}
+        rows = silver(batch)
+        streamed = rolling.update(rows)
+        whole = grid([(*place, speed) for place, speed in sorted(table.items())], roads)
+        together = all_features(whole, whole.rows(rows))
+        np.testing.assert_array_equal(all_features(streamed, streamed.rows(rows)), together)
+        for number in range(len(batch)):
+            alone = all_features(streamed, streamed.rows(rows.slice(number, 1)))
+            np.testing.assert_array_equal(alone[:, 0], together[:, number])
+
+
+@given(
+    past=st.dictionaries(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 14)), speeds),
+    futures=st.tuples(speeds, speeds),
+)
+@settings(max_examples=40, deadline=None)
+def test_nothing_after_a_row_s_window_reaches_its_features(
+    past: dict[tuple[str, int], float | None], futures: tuple[float | None, float | None]
+) -> None:
+    rows = Rows(np.array([0, 1]), np.array([FIRST + 14, FIRST + 14]))
+    seen = []
+    for future in futures:
+        cells = [(*place, speed) for place, speed in past.items()]
+        cells += [(name, window, future) for name in ("a", "b") for window in range(15, 40)]
+        seen.append(all_features(grid(cells, ROADS), rows))
+    np.testing.assert_array_equal(seen[0], seen[1])
+
+
+def test_windows_of_a_catching_up_batch_can_be_scored_once_more_when_they_become_final() -> None:
+    rolling = RollingGrid(grid([], ROADS), history_windows=3, scorable_windows=3)
+    rolling.update(silver([("a", 0, 80.0)]))
+    hours = silver([("a", window, 80.0 - window) for window in range(1, 50)])
+    first = rolling.update(hours)
+    again = rolling.update(hours)
+    spec = feature("mean", 3)
+    for made in (first, again):
+        mean = features(made, made.rows(hours), spec, flat_profile(), 15)
+        assert mean[2, 0] == 78.0  # windows 1, 2 and 3

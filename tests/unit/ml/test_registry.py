@@ -1,0 +1,86 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.isotonic import IsotonicRegression
+
+from ml import registry
+from ml.train import TrainedModel, train
+from specs.errors import Unavailable, WrongInput
+from specs.ops import Retry
+from tests.unit.ml.tables import SPECS, rush_hours, segments, silver, small_specs
+
+@pytest.fixture(scope="module")
+def trained() -> TrainedModel:
+    roads = segments({"a": 100.0, "b": 100.0})
+    return train(silver(rush_hours(10, "ab")), roads, small_specs())
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registry in a file, whose artifacts stay beside it."""
+    folder = tmp_path_factory.mktemp("registry")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    mlflow = registry._mlflow()
+    client = mlflow.MlflowClient(uri)
+    client.create_experiment(SPECS.ml.model_name, artifact_location=f"{folder}/artifacts")
+    return uri
+
+
+def test_a_registered_model_comes_back_as_the_champion(uri: str, trained: TrainedModel) -> None:
+    assert registry.champion(uri, SPECS) is None
+    assert registry.champion_version(uri, SPECS) is None
+
+    version = registry.register(trained, uri, SPECS, table_versions={"silver.segment_metric": 42})
+
+    assert registry.champion_version(uri, SPECS) == version == 1
+    loaded = registry.champion(uri, SPECS)
+    assert loaded is not None
+    assert (loaded.name, loaded.version) == ("congestion", 1)
+    np.testing.assert_array_equal(
+        loaded.model.predict(trained.example), trained.model.predict(trained.example)
+    )
+    report = registry.show(uri, SPECS)
+    assert report is not None
+    assert report.metrics == trained.metrics
+    assert report.tags == {
+        "spec_version": SPECS.version, "delta_version.silver.segment_metric": "42",
+    }  # fmt: skip
+    assert report.params["test_to"] == trained.split.end.isoformat()
+
+
+def test_a_registry_that_does_not_answer_is_unavailable() -> None:
+    soon = Retry(attempts=2, first_wait_seconds=0, wait_factor=1, max_wait_seconds=0)
+    retries = SPECS.ops.retries.model_copy(update={"unavailable": soon})
+    ops = SPECS.ops.model_copy(update={"retries": retries})
+    with pytest.raises(Unavailable, match="does not answer"):
+        registry.champion("http://127.0.0.1:9", dataclasses.replace(SPECS, ops=ops))
+
+
+class Stranger:
+    """A type that no model of ours is made of."""
+
+    def __init__(self) -> None:
+        self.payload = "x"
+
+
+def test_a_model_of_other_types_is_not_loaded(tmp_path: Path) -> None:
+    skops.io.dump(Stranger(), tmp_path / "model.skops")
+    with pytest.raises(WrongInput, match="Stranger"):
+        registry.load_model(tmp_path / "model.skops")
+
+
+def test_another_estimator_is_no_congestion_model(tmp_path: Path) -> None:
+    skops.io.dump(IsotonicRegression(), tmp_path / "model.skops")
+    with pytest.raises(WrongInput, match="IsotonicRegression"):
+        registry.load_model(tmp_path / "model.skops")
+
+
+def test_what_a_model_is_made_of_is_trusted_and_nothing_more(
+    tmp_path: Path, trained: TrainedModel
+) -> None:
+    skops.io.dump(trained.model, tmp_path / "model.skops")
+    types = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
+    assert sorted(types) == sorted(registry.TRUSTED_TYPES)
