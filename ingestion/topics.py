@@ -32,8 +32,10 @@ class PartitionOffsets:
 
 @dataclass(frozen=True)
 class PartitionLag:
-    """How far a consumer group is behind on one partition; ``committed`` is None before its
-    first commit, and the lag is then everything that is kept."""
+    """How far a consumer group is behind on one partition.
+
+    ``committed`` is None before the group's first commit; the lag is then everything that is kept.
+    """
 
     topic: str
     partition: int

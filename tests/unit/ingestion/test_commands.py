@@ -1,0 +1,31 @@
+"""The commands refuse wrong input before they look for a broker."""
+
+import pytest
+from typer.testing import CliRunner
+
+from ingestion.commands import produce
+from specs.errors import WrongInput
+
+NOWHERE = ["--bootstrap", "127.0.0.1:1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["replay", "--source", "atlantis"], "no source 'atlantis'; there are aarhus, metr_la"),
+        (["replay", "--speedup", "2", "--rate", "5"], "not both"),
+        (["replay", "--rate", "0"], "rate is 0; it must be positive"),
+        (["replay", "--from", "2019-01-01"], "no reading from 2019-01-01"),
+        (["replay", "--late", "2"], "late is 2; give 0 to 1"),
+        (["replay", "--file", "nothing.csv"], "nothing.csv: cannot be read"),
+        (["replay", "--source", "simulator"], "source simulator has no readings to replay"),
+        (["simulate", "--rate", "-1"], "rate is -1"),
+        (["simulate", "--segments", "0"], "0 segments"),
+    ],
+)
+def test_wrong_input_is_named(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(produce, [*arguments, *NOWHERE])
+    assert isinstance(result.exception, WrongInput)
+    assert result.exception.exit_code == 2
+    assert message in str(result.exception)
+    assert result.stdout == ""
