@@ -12,6 +12,7 @@ from specs.errors import Unavailable, WrongInput
 from specs.ops import Retry
 from tests.unit.ml.tables import SPECS, rush_hours, segments, silver, small_specs
 
+
 @pytest.fixture(scope="module")
 def trained() -> TrainedModel:
     roads = segments({"a": 100.0, "b": 100.0})
