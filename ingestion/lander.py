@@ -97,9 +97,9 @@ class Lander:
         self._journal.write()
         self._consumer.close()
 
-    def report(self) -> dict[str, int]:
-        """Rows, dead letters and batches that the commits reported."""
-        return asdict(self.landed)
+    def report(self) -> dict[str, float]:
+        """What the commits reported, and the CPU time of the gate."""
+        return {**asdict(self.landed), "gate_cpu_seconds": self.gate.cpu_seconds}
 
     def _land_next(self) -> None:
         messages = self._consumer.consume(self._pace.max_records, self._pace.max_seconds)

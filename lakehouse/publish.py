@@ -1,5 +1,7 @@
 """Committed rows as JSON messages on their topic."""
 
+from typing import Protocol
+
 import pyarrow as pa
 from confluent_kafka import Producer
 
@@ -8,6 +10,8 @@ from specs.errors import Unavailable
 from specs.tables import TopicSpec
 
 FLUSH_SECONDS = 30.0
+QUEUE_WAIT_SECONDS = 5.0
+ROWS_AT_ONCE = 20_000
 ISO_8601 = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -25,23 +29,42 @@ def messages(rows: pa.Table, key: str) -> list[tuple[str, str]]:
     return list(zip(found["key"].to_pylist(), found["value"].to_pylist(), strict=True))
 
 
-class Publisher:
+class Publisher(Protocol):
+    """Takes committed rows for a topic."""
+
+    def send(self, topic: TopicSpec, rows: pa.Table, *, dead: bool = False) -> None:
+        """Queue ``rows`` for ``topic``, or with ``dead`` for its dead-letter topic."""
+
+    def flush(self) -> None:
+        """Return once everything that was sent is safe."""
+
+
+class KafkaPublisher:
     """Sends committed rows: at least once, keyed, the newest revision wins."""
 
     def __init__(self, bootstrap: str) -> None:
         """Connect to Kafka at ``bootstrap``."""
         self._producer = Producer({
             "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5,
-            "queue.buffering.max.messages": 1_000_000,
+            "compression.type": "lz4", "queue.buffering.max.messages": 200_000,
+            "on_delivery": self._note,
         })  # fmt: skip
         self._failures: list[str] = []
 
     def send(self, topic: TopicSpec, rows: pa.Table, *, dead: bool = False) -> None:
         """Queue ``rows`` for ``topic``, or with ``dead`` for its dead-letter topic."""
         name = topic.dead_letter_topic if dead else topic.topic
-        for key, value in messages(rows, topic.key):
-            self._producer.produce(name, value, key, on_delivery=self._note)
-        self._producer.poll(0)
+        for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+            for key, value in messages(rows.slice(start, ROWS_AT_ONCE), topic.key):
+                self._produce(name, value, key)
+            self._producer.poll(0)
+
+    def _produce(self, topic: str, value: str, key: str) -> None:
+        try:
+            self._producer.produce(topic, value, key)
+        except BufferError:  # the queue is full: wait for Kafka to take some of it
+            self._producer.poll(QUEUE_WAIT_SECONDS)
+            self._producer.produce(topic, value, key)
 
     def _note(self, error: object, _message: object) -> None:
         if error is not None:

@@ -65,8 +65,8 @@ class Settings(BaseSettings):
     stream_trigger_seconds: Annotated[float, Field(ge=0)] = 0.3
     """A micro-batch begins at most this often."""
 
-    stream_max_files: Annotated[int, Field(ge=1)] = 64
-    """Bronze files in one micro-batch."""
+    stream_max_bytes: Annotated[int, Field(ge=1)] = 8_000_000
+    """About how many bytes of bronze files one micro-batch reads."""
 
     model_poll_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often the stream asks the registry for the champion."""

@@ -1,5 +1,6 @@
 """Runs DuckDB SQL over Arrow tables and lake snapshots."""
 
+import atexit
 from functools import cache
 
 import duckdb
@@ -18,6 +19,9 @@ def _engine() -> duckdb.DuckDBPyConnection:
     engine = duckdb.connect(config={"threads": 1, "preserve_insertion_order": True})
     engine.execute("SET GLOBAL TimeZone = 'UTC'")
     return engine
+
+
+atexit.register(_engine.cache_clear)  # else the engine outlives the interpreter and complains
 
 
 def select(query: str, **tables: pa.Table | Dataset) -> pa.Table:

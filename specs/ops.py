@@ -43,6 +43,7 @@ class Limits(SpecModel):
     """Bounds on input."""
 
     max_value_bytes: int = Field(gt=0)
+    news_seconds: int = Field(gt=0)
 
 
 class Retention(SpecModel):

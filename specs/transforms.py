@@ -30,6 +30,23 @@ class Expression(SpecModel):
     source: str | None = None
 
 
+class Histogram(SpecModel):
+    """Equal bins of an integer measure from 0 on, kept per window; the last one is open."""
+
+    measure: Identifier
+    lowest: Identifier
+    highest: Identifier
+    bin_width: int = Field(gt=0)
+    bins: int = Field(gt=1, le=96)
+
+
+class Percentile(SpecModel):
+    """A column that is read off the histogram."""
+
+    name: Identifier
+    quantile: float = Field(gt=0, lt=1)
+
+
 class CongestionLevel(SpecModel):
     """A level and the bound of speed over free-flow speed below which it holds."""
 
@@ -54,6 +71,8 @@ class TransformSpec(SpecModel):
     observation: str
     measures: tuple[Expression, ...]
     aggregations: tuple[Expression, ...] = Field(min_length=1)
+    histogram: Histogram
+    percentiles: tuple[Percentile, ...]
     derived: tuple[Expression, ...]
     congestion_levels: tuple[CongestionLevel, ...] = Field(min_length=1)
     detector_health: tuple[FlagRule, ...]
@@ -71,6 +90,11 @@ class TransformSpec(SpecModel):
             raise ValueError(f"primary_window {self.primary_window} is not a window")
         if self.primary.size_seconds != self.primary.slide_seconds:
             raise ValueError("the primary window is tumbling: its size equals its slide")
+        if self.histogram.measure not in {measure.name for measure in self.measures}:
+            raise ValueError(f"histogram measure {self.histogram.measure} is not a measure")
+        made = {aggregation.name for aggregation in self.aggregations}
+        if not {self.histogram.lowest, self.histogram.highest} <= made:
+            raise ValueError("the histogram's lowest and highest are not aggregations")
         sizes = [window.size_seconds for window in self.windows]
         if len(sizes) != len(set(sizes)):
             raise ValueError("two windows have the same size_seconds, which is part of silver's key")

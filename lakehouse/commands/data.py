@@ -40,21 +40,21 @@ def _range(start: datetime, end: datetime) -> "Range":
 
 def _silver_job(settings: "Settings", lake: "Lake") -> "SilverRecompute":
     from lakehouse.jobs.recompute import SilverRecompute
-    from lakehouse.publish import Publisher
+    from lakehouse.publish import KafkaPublisher
     from lakehouse.services import kafka_bootstrap
     from lakehouse.spark import session
 
-    return SilverRecompute(session(settings), lake, Publisher(kafka_bootstrap(settings)))
+    return SilverRecompute(session(settings), lake, KafkaPublisher(kafka_bootstrap(settings)))
 
 
 def _gold_job(settings: "Settings", lake: "Lake") -> "GoldRecompute":
     from lakehouse.jobs.recompute import GoldRecompute
-    from lakehouse.publish import Publisher
+    from lakehouse.publish import KafkaPublisher
     from lakehouse.services import kafka_bootstrap, mlflow_uri
     from ml.registry import champion
 
     model = champion(mlflow_uri(settings), lake.specs)
-    return GoldRecompute(lake, model, Publisher(kafka_bootstrap(settings)))
+    return GoldRecompute(lake, model, KafkaPublisher(kafka_bootstrap(settings)))
 
 
 @segment.command("load")
@@ -64,12 +64,16 @@ def segment_load(
         datetime | None,
         typer.Option(help="Free-flow speeds from readings before this, UTC; by default all."),
     ] = None,
+    segments: Annotated[
+        int | None, typer.Option(min=1, help="Size of a simulated city; by default its own.")
+    ] = None,
 ) -> None:
     """Register a source's road segments in silver.road_segment."""
-    from ingestion.road_segment import load_road_segments
+    from ingestion.registration import register_segments
 
     _, lake = _lake()
-    print(json.dumps({"rows_written": load_road_segments(lake, source, until)}))
+    written = register_segments(lake, source, until=until, count=segments)
+    print(json.dumps({"rows_written": written}))
 
 
 @silver.command("recompute")
@@ -102,12 +106,14 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Balance Kafka offsets, bronze, dead letters and silver; exit 1 if they do not agree."""
-    from ingestion.topics import offsets
+    from ingestion.topics import TopicAdmin
     from lakehouse.audit import balance
     from lakehouse.services import kafka_bootstrap
 
     settings, lake = _lake()
-    checks = balance(lake, offsets(kafka_bootstrap(settings), "traffic_event", lake.specs))
+    with TopicAdmin(kafka_bootstrap(settings), lake.specs.ops.retries.unavailable) as admin:
+        offsets = admin.offsets(["traffic_event"])
+    checks = balance(lake, {place.partition: (place.begin, place.end) for place in offsets})
     audit_ok = all(check.is_ok for check in checks)
     if as_json:
         rows = [{**check.__dict__, "is_ok": check.is_ok} for check in checks]

@@ -32,7 +32,7 @@ def stream(once: Once = False) -> None:
     """Build silver and gold from bronze, in micro-batches scored by the champion model."""
     from lakehouse.jobs import stream as job
     from lakehouse.jobs.model_watch import ModelWatch
-    from lakehouse.publish import Publisher
+    from lakehouse.publish import KafkaPublisher
     from lakehouse.services import kafka_bootstrap, mlflow_uri
     from lakehouse.settings import Settings
     from lakehouse.signals import stop_on_signals
@@ -44,10 +44,10 @@ def stream(once: Once = False) -> None:
     stopped = stop_on_signals()
     lake = Lake(settings.lake, load_specs())
     models = ModelWatch(mlflow_uri(settings), lake.specs, settings.model_poll_seconds)
-    publisher = Publisher(kafka_bootstrap(settings))
+    publisher = KafkaPublisher(kafka_bootstrap(settings))
     checkpoint = settings.checkpoints / "stream"
     stream = job.Stream(lake, checkpoint, publisher, models)
-    pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_files)
+    pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_bytes)
     query = job.start(session(settings), lake, stream, checkpoint, pace, once=once)
     try:
         job.run(query, stopped)

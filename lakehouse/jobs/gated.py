@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterable
+from datetime import timedelta
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
@@ -24,6 +26,7 @@ class GatedTable:
         self.table = lake.table(name)
         self.gate = Gate(specs.tables[name], specs.ops.gates, specs.version, time.monotonic)
         self._journal, self._publisher = journal, publisher
+        self._news_seconds = specs.ops.limits.news_seconds
         topics = [topic for topic in specs.topics.values() if topic.table == name]
         self._topic: TopicSpec | None = topics[0] if topics and publisher else None
 
@@ -55,7 +58,16 @@ class GatedTable:
         if result is not None:
             self._journal.note(result.row(now()))
 
-    def publish(self, rows: pa.Table) -> None:
-        """Queue committed ``rows`` for the table's topic, if it has one."""
-        if self._topic is not None and self._publisher is not None:
-            self._publisher.send(self._topic, rows)
+    def publish(self, rows: pa.Table, *, news_only: bool = False) -> None:
+        """Queue committed ``rows`` for the table's topic, if it has one.
+
+        With ``news_only`` windows that a catch-up brings in from long before stay out: they are
+        in the table, and a topic carries news.
+        """
+        if self._topic is None or self._publisher is None or not rows.num_rows:
+            return
+        if news_only:
+            newest = pc.max(rows["window_start"]).as_py()
+            oldest = newest - timedelta(seconds=self._news_seconds)
+            rows = rows.filter(pc.greater_equal(rows["window_start"], oldest))
+        self._publisher.send(self._topic, rows)

@@ -77,7 +77,7 @@ class Gold:
         if model is not None:
             rows = scores(model, grid, primary, scored_at=now())
             written = self._commit(self.scores, rows, note, writer, batch_id)
-            self.scores.publish(rows)
+            self.scores.publish(rows, news_only=True)
         final = changed.filter(changed["is_final"])
         kpis = network_kpi(pa.concat_tables([opened, final]), self._lake.specs, at=now())
         touched = pc.is_in(kpis["window_start"], pc.unique(primary["window_start"]))

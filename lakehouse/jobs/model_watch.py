@@ -8,7 +8,7 @@ from specs.errors import Unavailable
 from specs.loader import Specs
 
 if TYPE_CHECKING:
-    from ml.registry import LoadedModel
+    from ml.score import LoadedModel
 
 
 class ModelWatch:

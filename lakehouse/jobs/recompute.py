@@ -23,7 +23,7 @@ from ml.score import scores
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from ml.registry import LoadedModel
+    from ml.score import LoadedModel
 
 BRONZE, SILVER = "bronze.traffic_event", "silver.segment_metric"
 SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"

@@ -36,11 +36,11 @@ class StreamPace:
 
     Attributes:
         trigger_seconds: a batch begins at most this often.
-        max_files: bronze files in one batch.
+        max_bytes: about how many bytes of bronze files a batch reads.
     """
 
     trigger_seconds: float
-    max_files: int
+    max_bytes: int
 
 
 @dataclass
@@ -98,15 +98,16 @@ class Stream:
             note = self._note(plan, batch_id)
             writer = f"stream/{query_id(self._checkpoint)}"
             self._commit_silver(rows, note, writer, batch_id)
-            self.silver.publish(rows)
+            self.silver.publish(rows, news_only=True)
             self.done.score_rows += self.gold.take(rows, self._open.rows, note, writer, batch_id)
             self._publisher.flush()
             self.done.batches += 1
         self._journal.write_if_due()
 
-    def report(self) -> dict[str, int]:
-        """Batches and rows that the commits reported."""
-        return asdict(self.done)
+    def report(self) -> dict[str, float]:
+        """What the commits reported, and the CPU time of the gates."""
+        gates = (self.silver.gate, self.gold.scores.gate, self.gold.kpis.gate)
+        return {**asdict(self.done), "gate_cpu_seconds": sum(gate.cpu_seconds for gate in gates)}
 
     def close(self) -> None:
         """Write the books."""
@@ -135,7 +136,7 @@ def start(
     events = (
         spark.readStream.format("delta")
         .option("startingVersion", 0)  # commit after commit, so that event time moves forward
-        .option("maxFilesPerTrigger", pace.max_files)
+        .option("maxBytesPerTrigger", pace.max_bytes)
         .load(str(lake.folder(BRONZE)))
     )
     trigger = {"availableNow": True} if once else {

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.sql import select
+from lakehouse.transforms.histogram import with_percentiles
 from specs.arrow import arrow_schema
 from specs.errors import SpecError
 from specs.loader import Specs
@@ -66,6 +67,7 @@ def segment_metric(
         FROM aggregates JOIN segments USING (segment_id)
         ORDER BY {", ".join(table.key)}
     """
+    aggregates = with_percentiles(aggregates, spec.histogram, spec.percentiles)
     rows = select(query, aggregates=aggregates, segments=segments.select(SEGMENT_COLUMNS))
     if rows.num_rows != aggregates.num_rows:
         unknown = set(aggregates["segment_id"].to_pylist()) - set(segments["segment_id"].to_pylist())

@@ -3,6 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lakehouse.transforms.histogram import packed_counts
 from specs.transforms import TransformSpec, Window
 
 EVENT_COLUMNS = (
@@ -74,7 +75,7 @@ def window_aggregate(events: DataFrame, spec: TransformSpec) -> DataFrame:
 
     Returns:
         One row per (``segment_id``, ``window_seconds``, ``window_end``) with at least one event,
-        and a column per aggregation.
+        a column per aggregation, and the packed counts of the histogram.
     """
     narrow = events.select(*EVENT_COLUMNS)
     if events.isStreaming:
@@ -83,6 +84,7 @@ def window_aggregate(events: DataFrame, spec: TransformSpec) -> DataFrame:
     else:
         distinct = narrow.dropDuplicates(["event_id"])
     aggregations = [F.expr(a.expr).alias(a.name) for a in spec.aggregations]
+    aggregations += [F.expr(sql).alias(name) for name, sql in packed_counts(spec.histogram).items()]
     return (
         windowed(measured(distinct, spec), spec)
         .groupBy("segment_id", "window_seconds", "window_end")

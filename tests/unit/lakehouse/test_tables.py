@@ -1,0 +1,108 @@
+"""Commits carry their rows, their progress and what they say of themselves."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from lakehouse.ledger import project
+from lakehouse.tables import Lake, Note, Step
+from specs.errors import Fenced
+from tests.rows import reading, segment, table
+
+BRONZE, ROAD = "bronze.traffic_event", "silver.road_segment"
+NOTE = Note(job="test", spec_version="v")
+
+
+def offsets(lake: Lake) -> list[int]:
+    bronze = lake.table(BRONZE)
+    bronze.refresh()
+    return sorted(bronze.read(columns=["offset"])["offset"].to_pylist())
+
+
+def test_an_append_advances_its_steps_in_the_same_commit(lake: Lake) -> None:
+    bronze = lake.table(BRONZE)
+    rows = table(lake, BRONZE, [reading(0, 0), reading(1, 60)])
+    commit = bronze.append(rows, NOTE, [Step("land/0", None, 1)])
+    assert (commit.rows_written, bronze.progress("land/0")) == (2, 1)
+    assert bronze.progress("land/1") is None
+
+
+def test_a_commit_without_rows_still_advances(lake: Lake) -> None:
+    bronze = lake.table(BRONZE)
+    assert bronze.append(table(lake, BRONZE, []), NOTE, [Step("land/0", None, 7)]).rows_written == 0
+    assert bronze.progress("land/0") == 7
+
+
+def test_a_writer_that_was_overtaken_is_fenced_and_writes_nothing(
+    lake: Lake, tmp_path: Path
+) -> None:
+    zombie, heir = lake.table(BRONZE), Lake(tmp_path / "lake", lake.specs).table(BRONZE)
+    zombie.append(table(lake, BRONZE, [reading(0, 0)]), NOTE, [Step("land/0", None, 0)])
+    heir.refresh()
+    heir.append(table(lake, BRONZE, [reading(1, 1)]), NOTE, [Step("land/0", 0, 1)])
+    late = table(lake, BRONZE, [reading(1, 1), reading(2, 2)])
+    with pytest.raises(Fenced):
+        zombie.append(late, NOTE, [Step("land/0", 0, 2)])
+    zombie.refresh()
+    with pytest.raises(Fenced):
+        zombie.append(late, NOTE, [Step("land/0", 0, 2)])
+    assert offsets(lake) == [0, 1]
+
+
+def test_two_writers_of_different_partitions_do_not_hinder_each_other(
+    lake: Lake, tmp_path: Path
+) -> None:
+    one, other = lake.table(BRONZE), Lake(tmp_path / "lake", lake.specs).table(BRONZE)
+    for number in range(3):
+        one.append(table(lake, BRONZE, [reading(2 * number, 0)]), NOTE,
+                   [Step("land/0", None if number == 0 else number - 1, number)])  # fmt: skip
+        other.append(table(lake, BRONZE, [reading(2 * number + 1, 0)]), NOTE,
+                     [Step("land/1", None if number == 0 else number - 1, number)])  # fmt: skip
+    assert offsets(lake) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_merge_updates_by_key_and_inserts_the_rest(lake: Lake) -> None:
+    roads = lake.table(ROAD)
+    roads.merge(table(lake, ROAD, [segment("s:a"), segment("s:b")]), NOTE)
+    commit = roads.merge(table(lake, ROAD, [segment("s:b", length_m=5.0), segment("s:c")]), NOTE)
+    lengths = roads.read(columns=["segment_id", "length_m"]).sort_by("segment_id")
+    assert commit.rows_written == 2
+    assert lengths["segment_id"].to_pylist() == ["s:a", "s:b", "s:c"]
+    assert lengths["length_m"].to_pylist() == [1000.0, 5.0, 1000.0]
+
+
+def test_a_merge_survives_another_writers_merge(lake: Lake, tmp_path: Path) -> None:
+    one, other = lake.table(ROAD), Lake(tmp_path / "lake", lake.specs).table(ROAD)
+    one.merge(table(lake, ROAD, [segment("s:a")]), NOTE)
+    other.merge(table(lake, ROAD, [segment("s:a", length_m=2.0)]), NOTE)
+    one.merge(table(lake, ROAD, [segment("s:a", length_m=3.0)]), NOTE)
+    assert one.read(columns=["length_m"])["length_m"].to_pylist() == [3.0]
+
+
+def test_an_empty_table_reads_with_the_schema_of_its_spec(lake: Lake) -> None:
+    for name in lake.specs.tables:
+        rows = lake.table(name).read()
+        assert rows.num_rows == 0
+        assert rows.schema.names == lake.table(name).schema.names
+
+
+def test_the_ledger_holds_one_row_a_commit_however_often_it_is_projected(lake: Lake) -> None:
+    bronze = lake.table(BRONZE)
+    note = Note(job="land", spec_version="v", verdicts={"landed": 1}, offsets={"0": "0-0"})
+    bronze.append(table(lake, BRONZE, [reading(0, 0)]), note, [Step("land/0", None, 0)])
+    assert [project(lake, BRONZE), project(lake, BRONZE)] == [1, 0]
+    bronze.append(table(lake, BRONZE, [reading(1, 0)]), note, [Step("land/0", 0, 1)])
+    assert project(Lake(lake.root, lake.specs), BRONZE) == 1
+    ledger = lake.table("ops.ledger")
+    ledger.refresh()
+    rows = ledger.read().to_pylist()
+    assert [row["rows_written"] for row in rows] == [1, 1]
+    assert sorted(row["table_version"] for row in rows) == [1, 2]
+    assert rows[0]["verdicts"] == [("landed", 1)]
+    assert rows[0]["offsets"] == [("0", "0-0")]
+
+
+def test_a_row_that_lacks_a_column_is_refused(lake: Lake) -> None:
+    with pytest.raises(KeyError):
+        lake.table(BRONZE).append(pa.table({"event_id": ["e"]}), NOTE)
