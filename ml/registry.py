@@ -191,13 +191,12 @@ def _answered(ask: Callable[[], Answer], retry: Retry) -> Answer:
     """Ask the registry, again with growing waits while it does not answer."""
     _mlflow()
     from mlflow.exceptions import MlflowException
-    from requests import RequestException
 
     wait = retry.first_wait_seconds
     for attempt in range(1, retry.attempts + 1):
         try:
             return ask()
-        except (MlflowException, RequestException) as error:
+        except (MlflowException, OSError) as error:
             if isinstance(error, MlflowException) and _is_refusal(error):
                 raise
             if attempt == retry.attempts:

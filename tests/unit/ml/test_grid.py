@@ -16,6 +16,11 @@ def test_a_window_without_an_observation_has_no_speed() -> None:
     np.testing.assert_array_equal(made.observed, [[True, False], [False, True]])
 
 
+def test_a_speed_that_was_carried_forward_is_no_observation() -> None:
+    rows = silver([("a", 0, 80.0)], observation_count=0)
+    assert not grid([], ROADS).with_rows(rows).observed.any()
+
+
 def test_segments_stand_in_the_order_of_their_ids() -> None:
     made = grid([], ROADS)
     assert made.roads.segment_ids == ("a", "b")
