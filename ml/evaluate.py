@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.grid import Booleans, Floats
+from ml.columns import Booleans, Floats
 from specs.ml import Metric
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.columns import Booleans, Floats, Integers
 from ml.features import features, seconds_of_week, targets_of
-from ml.grid import Booleans, Floats, Integers, Rows, SpeedGrid
+from ml.grid import Rows, SpeedGrid
 from ml.model import Examples
 from ml.profile import Profile, fit_profile
 from specs.errors import WrongInput

@@ -8,8 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ml.grid import Floats, Integers, Roads, Rows, SpeedGrid
+from ml.columns import Floats, Integers
+from ml.grid import Rows, SpeedGrid
 from ml.profile import Profile
+from ml.roads import Roads
 from specs.errors import WrongInput
 from specs.ml import Feature, FeatureKind, MlSpec
 

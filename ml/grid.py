@@ -1,22 +1,15 @@
 """Speeds as a dense matrix of segments x windows: what every feature, label and forecast reads."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
-from typing import Any, Self, TypeAlias
-from zoneinfo import ZoneInfo
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from specs.errors import WrongInput
+from ml.columns import Booleans, Floats, Integers, column, numbers
+from ml.roads import Roads
 from specs.ml import Label
-
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
-Booleans: TypeAlias = NDArray[np.bool_]
 
 MICROSECONDS = 1_000_000
 
@@ -37,72 +30,6 @@ class Rows:
 
     def __getitem__(self, which: Any) -> "Rows":
         return Rows(self.segment[which], self.window[which])
-
-
-@dataclass(frozen=True, eq=False)
-class Roads:
-    """The segments of a grid in a fixed order, by id, and what the model knows of each.
-
-    ``free_flow_speed_kmh``, ``source`` and ``zone`` are [segments]; the last two are positions in
-    ``sources`` and ``zones``.
-    """
-
-    segment_ids: tuple[str, ...]
-    free_flow_speed_kmh: Floats
-    sources: tuple[str, ...]
-    source: Integers
-    zones: tuple[ZoneInfo, ...]
-    zone: Integers
-
-    @classmethod
-    def from_table(cls, segments: pa.Table, label: Label) -> Self:
-        """Read rows of ``silver.road_segment``.
-
-        Args:
-            segments: ``segment_id``, ``source``, ``time_zone`` and the label's reference speed
-                in km/h; one row a segment, in any order.
-            label: names the reference speed.
-
-        Raises:
-            WrongInput: there is no segment, or one has two rows.
-        """
-        ids = np.array(_column(segments, "segment_id", pa.string()).to_pylist(), dtype=object)
-        if not len(ids):
-            raise WrongInput("there is no road segment; load silver.road_segment first")
-        order = np.argsort(ids, kind="stable")
-        names = tuple(ids[order].tolist())
-        twice = [name for name, after in pairwise(names) if name == after]
-        if twice:
-            raise WrongInput(f"segments with two rows in silver.road_segment: {twice[:5]}")
-        source = _column(segments, "source", pa.string()).dictionary_encode()
-        zone = _column(segments, "time_zone", pa.string()).dictionary_encode()
-        return cls(
-            segment_ids=names,
-            free_flow_speed_kmh=_numbers(segments, label.reference)[order],
-            sources=tuple(source.dictionary.to_pylist()),
-            source=source.indices.to_numpy().astype(np.int64)[order],
-            zones=tuple(ZoneInfo(name) for name in zone.dictionary.to_pylist()),
-            zone=zone.indices.to_numpy().astype(np.int64)[order],
-        )
-
-    @cached_property
-    def id_array(self) -> pa.Array:
-        """``segment_ids`` as Arrow strings."""
-        return pa.array(self.segment_ids, pa.string())
-
-    def positions(self, silver: pa.Table) -> Integers:
-        """Position of each row's segment [rows].
-
-        Raises:
-            WrongInput: a row's segment is not among the road segments.
-        """
-        ids = _column(silver, "segment_id", pa.string())
-        found = pc.index_in(ids, value_set=self.id_array)
-        if found.null_count:
-            strangers = pc.unique(ids.filter(pc.is_null(found))).to_pylist()
-            raise WrongInput(f"segments that silver.road_segment does not have: {strangers[:5]}")
-        positions: Integers = found.to_numpy(zero_copy_only=False).astype(np.int64)
-        return positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +96,7 @@ class SpeedGrid:
         Raises:
             WrongInput: a row's segment is not in the grid.
         """
-        started = _column(silver, "window_start", pa.timestamp("us", tz="UTC"))
+        started = column(silver, "window_start", pa.timestamp("us", tz="UTC"))
         window = started.cast(pa.int64()).to_numpy() // (self.window_seconds * MICROSECONDS)
         return Rows(self.roads.positions(silver), window)
 
@@ -180,8 +107,8 @@ class SpeedGrid:
         windows = np.union1d(self.windows, rows.window)
         cells = np.full((len(self.cells), len(windows) + 1), np.nan)
         cells[:, np.searchsorted(windows, self.windows)] = self.speed_kmh
-        seen = _numbers(silver, "observation_count") > 0
-        speed = np.where(seen, _numbers(silver, self.label.column), np.nan)
+        seen = numbers(silver, "observation_count") > 0
+        speed = np.where(seen, numbers(silver, self.label.column), np.nan)
         cells[rows.segment, np.searchsorted(windows, rows.window)] = speed
         return replace(self, windows=windows, cells=cells)
 
@@ -247,17 +174,3 @@ class RollingGrid:
             self._needed_from = oldest - self._history_windows
         self.grid = kept.with_rows(silver)
         return self.grid
-
-
-def _column(table: pa.Table, name: str, kind: pa.DataType) -> pa.Array:
-    """A column as one array of that type, whatever flavour of strings or times it came in."""
-    column = table[name]
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column.cast(kind).combine_chunks()
-
-
-def _numbers(table: pa.Table, name: str) -> Floats:
-    """A numeric column [rows] as floats, NaN where it is null."""
-    numbers: Floats = _column(table, name, pa.float64()).to_numpy(zero_copy_only=False)
-    return numbers

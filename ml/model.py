@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.isotonic import IsotonicRegression
 
+from ml.columns import Booleans, Floats
 from ml.features import features
-from ml.grid import Booleans, Floats, Rows, SpeedGrid
+from ml.grid import Rows, SpeedGrid
 from ml.profile import Profile
 from ml.threads import one_thread
 from specs.errors import WrongInput

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml.columns import Booleans, Floats
 from ml.evaluate import auroc, brier, calibration_error
-from ml.grid import Booleans, Floats
 from specs.arrow import arrow_schema
 from specs.loader import Specs
 

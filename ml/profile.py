@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ml.grid import Floats, Integers
+from ml.columns import Floats, Integers
 from specs.ml import Profile as ProfileSpec
 
 WEEK_SECONDS = 7 * 86_400

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import tempfile
 import time
 import warnings
@@ -13,23 +12,15 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ml.model import CongestionModel
+from ml.run_record import flat_metrics, nested_metrics, params
 from ml.score import LoadedModel
+from ml.stored import MODEL_FILE, TRUSTED_TYPES, load_model
 from ml.train import TrainedModel
-from specs.errors import Unavailable, WrongInput
+from specs.errors import Unavailable
 from specs.loader import Specs
 from specs.ops import Retry
 
 ALIAS = "champion"
-MODEL_FILE = "model.skops"
-
-# All that a stored model is made of besides numpy's and scikit-learn's public classes. The list of
-# a downloaded model is not asked: whoever wrote the model wrote that too.
-TRUSTED_TYPES = (
-    "ml.model.CongestionModel",
-    "ml.profile.Profile",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-)
 REQUIREMENTS = ("numpy", "pyarrow", "pydantic", "scikit-learn", "skops")
 
 # MLflow would retry for minutes on its own; `_answered` retries by the policy of ops.yaml.
@@ -87,8 +78,8 @@ def register(
 
     def store() -> int:
         with mlflow.start_run(experiment_id=experiment_id, tags=tags):
-            mlflow.log_params(_params(trained))
-            mlflow.log_metrics(_flat(trained.metrics))
+            mlflow.log_params(params(trained))
+            mlflow.log_metrics(flat_metrics(trained.metrics))
             mlflow.log_text(trained.model.spec_json, "ml_spec.json")
             stored = _log_model(mlflow, trained)
             return int(mlflow.register_model(stored.model_uri, name, tags=tags).version)
@@ -135,24 +126,6 @@ def champion(tracking_uri: str, specs: Specs) -> LoadedModel | None:
         return LoadedModel(found.name, int(found.version), load_model(path), table)
 
 
-def load_model(path: Path) -> CongestionModel:
-    """Read a stored model, of trusted types only.
-
-    Raises:
-        WrongInput: the file is absent, no congestion model, or made of types not trusted.
-    """
-    import skops.io
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    try:
-        model = skops.io.load(path, trusted=list(TRUSTED_TYPES))
-    except (OSError, UntrustedTypesFoundException) as error:
-        raise WrongInput(f"cannot load the model {path.name}: {error}") from error
-    if not isinstance(model, CongestionModel):
-        raise WrongInput(f"{path.name} holds a {type(model).__name__}, not a CongestionModel")
-    return model
-
-
 def show(tracking_uri: str, specs: Specs) -> ChampionReport | None:
     """What the registry says of the champion; None only where the alias is not set.
 
@@ -170,7 +143,7 @@ def show(tracking_uri: str, specs: Specs) -> ChampionReport | None:
         created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
         tags=dict(found.tags),
         params=dict(run.data.params),
-        metrics=_nested(run.data.metrics),
+        metrics=nested_metrics(run.data.metrics),
     )
 
 
@@ -251,50 +224,3 @@ def _log_model(mlflow: Any, trained: TrainedModel) -> Any:
         signature=infer_signature(example, trained.model.predict(trained.example)),
         input_example=example,
     )
-
-
-def _params(trained: TrainedModel) -> dict[str, str]:
-    """What a person compares runs by; the whole spec is in the artifact ``ml_spec.json``."""
-    spec, split = trained.model.spec, trained.split
-    counts = {
-        f"{part}_rows_{horizon}min": str(count)
-        for horizon, parts in trained.row_counts.items()
-        for part, count in parts.items()
-    }
-    boosting = {
-        f"{kind}.{name}": str(value)
-        for kind in ("classifier", "regressor")
-        for name, value in getattr(spec.training, kind).model_dump().items()
-    }
-    return counts | boosting | {
-        "seed": str(spec.training.seed),
-        "congested_below_ratio": str(spec.label.congested_below_ratio),
-        "window_seconds": str(trained.model.window_seconds),
-        "features": " ".join(feature.name for feature in spec.features),
-        "train_from": split.train.isoformat(),
-        "calibrate_from": split.calibrate.isoformat(),
-        "test_from": split.test.isoformat(),
-        "test_to": split.end.isoformat(),
-    }  # fmt: skip
-
-
-def _flat(metrics: Mapping[int, Mapping[str, Mapping[str, float | None]]]) -> dict[str, float]:
-    """Metrics under names such as ``brier_15min_model``; undefined ones are left out."""
-    return {
-        f"{metric}_{horizon}min_{forecaster}": value
-        for horizon, forecasters in metrics.items()
-        for forecaster, measures in forecasters.items()
-        for metric, value in measures.items()
-        if value is not None
-    }
-
-
-def _nested(flat: Mapping[str, float]) -> dict[int, dict[str, dict[str, float]]]:
-    """The inverse of `_flat`."""
-    nested: dict[int, dict[str, dict[str, float]]] = {}
-    for name, value in sorted(flat.items()):
-        parts = re.fullmatch(r"(.+)_(\d+)min_(.+)", name)
-        if parts is not None:
-            metric, horizon, forecaster = parts.groups()
-            nested.setdefault(int(horizon), {}).setdefault(forecaster, {})[metric] = value
-    return nested

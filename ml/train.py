@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from ml.columns import Booleans, Floats
 from ml.evaluate import METRICS, Forecast, Outcome
 from ml.examples import ExampleSet, Parts, SplitTimes, is_congested
 from ml.features import seconds_of_week, targets_of
-from ml.grid import Booleans, Floats, Rows, SpeedGrid
+from ml.grid import Rows, SpeedGrid
 from ml.model import CongestionModel, Examples
 from specs.errors import WrongInput
 from specs.loader import Specs

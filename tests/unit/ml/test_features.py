@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml.columns import Floats
 from ml.features import features, seconds_of_week
-from ml.grid import Floats, RollingGrid, Rows, SpeedGrid
+from ml.grid import RollingGrid, Rows, SpeedGrid
 from ml.profile import Profile
 from specs.errors import WrongInput
 from specs.ml import MlSpec

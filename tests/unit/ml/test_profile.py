@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ml.grid import Floats
+from ml.columns import Floats
 from ml.profile import Profile, fit_profile
 from specs.ml import Profile as ProfileSpec
 

@@ -8,6 +8,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from ml import registry
 from ml.model import CongestionModel
+from ml.stored import TRUSTED_TYPES, load_model
 from ml.train import TrainedModel, train
 from specs.errors import Unavailable, WrongInput
 from specs.ops import Retry
@@ -72,13 +73,13 @@ def test_a_model_with_a_part_of_another_type_is_not_loaded(tmp_path: Path) -> No
     model = CongestionModel("{}", 300, Stranger())  # type: ignore[arg-type]
     skops.io.dump(model, tmp_path / "model.skops")
     with pytest.raises(WrongInput, match=r"(?s)cannot load .*Stranger"):
-        registry.load_model(tmp_path / "model.skops")
+        load_model(tmp_path / "model.skops")
 
 
 def test_another_estimator_is_no_congestion_model(tmp_path: Path) -> None:
     skops.io.dump(IsotonicRegression(), tmp_path / "model.skops")
     with pytest.raises(WrongInput, match="IsotonicRegression"):
-        registry.load_model(tmp_path / "model.skops")
+        load_model(tmp_path / "model.skops")
 
 
 def test_what_a_model_is_made_of_is_trusted_and_nothing_more(
@@ -86,4 +87,4 @@ def test_what_a_model_is_made_of_is_trusted_and_nothing_more(
 ) -> None:
     skops.io.dump(trained.model, tmp_path / "model.skops")
     types = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
-    assert sorted(types) == sorted(registry.TRUSTED_TYPES)
+    assert sorted(types) == sorted(TRUSTED_TYPES)
