@@ -1,10 +1,8 @@
 """How a model's metrics are shown to a person."""
 
-from collections.abc import Mapping
-
 from rich.table import Table
 
-Metrics = Mapping[int, Mapping[str, Mapping[str, float | None]]]
+from ml.train import Metrics
 
 
 def metrics_table(metrics: Metrics) -> Table:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from ml.train import TrainedModel
+from ml.train import Metrics, TrainedModel
 
 
 def params(trained: TrainedModel) -> dict[str, str]:
@@ -31,9 +31,7 @@ def params(trained: TrainedModel) -> dict[str, str]:
     }  # fmt: skip
 
 
-def flat_metrics(
-    metrics: Mapping[int, Mapping[str, Mapping[str, float | None]]],
-) -> dict[str, float]:
+def flat_metrics(metrics: Metrics) -> dict[str, float]:
     """Metrics under names such as ``brier_15min_model``; undefined ones are left out."""
     return {
         f"{metric}_{horizon}min_{forecaster}": value

@@ -19,6 +19,7 @@ from specs.ml import Baseline
 EXAMPLE_ROWS = 5
 
 Measures = Mapping[str, float | None]
+Metrics = Mapping[int, Mapping[str, Measures]]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class TrainedModel:
     """
 
     model: CongestionModel
-    metrics: Mapping[int, Mapping[str, Measures]]
+    metrics: Metrics
     split: SplitTimes
     row_counts: Mapping[int, Mapping[str, int]]
     example: Floats
