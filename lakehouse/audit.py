@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lakehouse.sql import select
 from lakehouse.tables import Lake
 
+BRONZE, DEAD_LETTER = "bronze.traffic_event", "bronze.dead_letter"
 SILVER = "silver.segment_metric"
 
 
@@ -31,29 +32,38 @@ def _one(query: str, lake: Lake, **tables: str) -> int:
     return int(select(query, **datasets).column(0)[0].as_py() or 0)
 
 
-def balance(lake: Lake, offsets: dict[int, tuple[int, int]]) -> list[Check]:
-    """Derive the balance anew from Kafka's offsets and the Delta files alone.
+def landing_balance(lake: Lake, offsets: dict[int, tuple[int, int]]) -> list[Check]:
+    """Derive from Kafka's offsets and the Delta files alone what landing owes.
 
     Args:
         lake: the tables.
         offsets: partition of topic traffic_event to its first offset and the one after its last.
     """
-    both = "(SELECT partition, offset FROM bronze UNION ALL SELECT partition, offset FROM dead)"
+    place = 'partition, "offset"'
+    both = f"(SELECT {place} FROM bronze UNION ALL SELECT {place} FROM dead)"
     inside = " OR ".join(
-        f"(partition = {partition} AND offset >= {begin} AND offset < {end})"
+        f'(partition = {partition} AND "offset" >= {begin} AND "offset" < {end})'
         for partition, (begin, end) in offsets.items()
     ) or "false"  # fmt: skip
     held = sum(end - begin for begin, end in offsets.values())
-    tables = {"bronze": "bronze.traffic_event", "dead": "bronze.dead_letter"}
-    primary = lake.specs.transforms.primary.size_seconds
+    tables = {"bronze": BRONZE, "dead": DEAD_LETTER}
+    distinct = f"(SELECT DISTINCT * FROM {both})"
     return [
         Check("Kafka offsets in bronze or dead letters", held, _one(
-            f"SELECT count(*) FROM (SELECT DISTINCT * FROM {both}) WHERE {inside}", lake, **tables)),
+            f"SELECT count(*) FROM {distinct} WHERE {inside}", lake, **tables)),
         Check("rows of bronze and dead letters with an offset of their own", _one(
             f"SELECT count(*) FROM {both}", lake, **tables), _one(
-            f"SELECT count(*) FROM (SELECT DISTINCT * FROM {both})", lake, **tables)),
+            f"SELECT count(*) FROM {distinct}", lake, **tables)),
+    ]  # fmt: skip
+
+
+def balance(lake: Lake, offsets: dict[int, tuple[int, int]]) -> list[Check]:
+    """`landing_balance`, and that each accepted event counts once in silver."""
+    primary = lake.specs.transforms.primary.size_seconds
+    return [
+        *landing_balance(lake, offsets),
         Check("accepted events counted in silver", _one(
-            "SELECT count(DISTINCT event_id) FROM bronze", lake, bronze=tables["bronze"]), _one(
+            "SELECT count(DISTINCT event_id) FROM bronze", lake, bronze=BRONZE), _one(
             f"SELECT sum(event_count) FROM silver WHERE window_seconds = {primary}",
             lake, silver=SILVER)),
     ]  # fmt: skip
