@@ -1,7 +1,7 @@
 """Kafka to bronze: judge, gate, dead letters first, then one Delta commit with its offsets."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
@@ -44,6 +44,13 @@ class Landed:
 
 def _writer(topic: str, partition: int) -> str:
     return f"land/{topic}/{partition}"
+
+
+def landed_offsets(lake: Lake, partitions: Iterable[int]) -> int:
+    """How many offsets of ``partitions`` bronze stands for, counted from 0."""
+    bronze, topic = lake.table(BRONZE), lake.specs.topics["traffic_event"].topic
+    reached = [bronze.progress(_writer(topic, partition)) for partition in partitions]
+    return sum(last + 1 for last in reached if last is not None)
 
 
 class Lander:

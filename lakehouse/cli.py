@@ -6,14 +6,14 @@ import sys
 import typer
 
 from ingestion.commands import produce, topic
-from lakehouse.commands import data, model, quality, run, specs, stack
+from lakehouse.commands import data, demo, model, quality, run, specs, stack
 from specs.errors import TrafficError
 
 app = typer.Typer(
     name="traffic", no_args_is_help=True, pretty_exceptions_enable=False,
     help="Road-traffic lakehouse: readings in through Kafka, congestion probabilities out in SQL.",
 )  # fmt: skip
-for command in (stack.up, stack.down, stack.status, run.land, run.stream, data.audit):
+for command in (stack.up, stack.down, stack.status, run.land, run.stream, data.audit, demo.demo):
     app.command()(command)
 for name, group in {
     "specs": specs.app, "topic": topic, "segment": data.segment, "produce": produce,

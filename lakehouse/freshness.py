@@ -44,7 +44,7 @@ def freshness_seconds(lake: Lake, since_version: int = 0) -> dict[str, float | N
         ), reading AS (
             SELECT epoch_us(kafka_timestamp) AS sent, landing.table_version
             FROM bronze ASOF JOIN landing
-                ON bronze.partition = landing.partition AND bronze.offset >= landing.first_offset
+                ON bronze.partition = landing.partition AND bronze."offset" >= landing.first_offset
         ), hop AS (
             SELECT (min(epoch_us(scored.committed_at)) OVER (PARTITION BY scored.table_version)
                 - reading.sent) / 1e6 AS seconds

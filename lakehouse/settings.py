@@ -4,6 +4,7 @@ What changes a result is spec, and lives in ``specs/``. The command line builds 
 and passes it down; every field can be set by an environment variable with the prefix ``TRAFFIC_``.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -68,8 +69,19 @@ class Settings(BaseSettings):
     stream_max_bytes: Annotated[int, Field(ge=1)] = 8_000_000
     """About how many bytes of bronze files one micro-batch reads."""
 
+    reconcile_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How often the stream looks for readings that came too late for it."""
+
     model_poll_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often the stream asks the registry for the champion."""
+
+    def environment(self) -> dict[str, str]:
+        """Environment for a process of ours that is to run with these settings."""
+        chosen = {
+            f"TRAFFIC_{name.upper()}": str(value)
+            for name, value in self.model_dump().items() if value is not None
+        }  # fmt: skip
+        return {**os.environ, **chosen}
 
     @property
     def lake(self) -> Path:

@@ -112,6 +112,7 @@ def champion(tracking_uri: str, specs: Specs) -> LoadedModel | None:
     if found is None:
         return None
     source = f"models:/{found.name}/{found.version}"
+    _mlflow().set_tracking_uri(tracking_uri)  # a `models:` address is looked up at the default one
     with tempfile.TemporaryDirectory() as folder:
 
         def download() -> str:

@@ -87,11 +87,12 @@ def silver_recompute(start: From, end: To) -> None:
 @silver.command("reconcile")
 def silver_reconcile() -> None:
     """Find late readings that the stream did not count, and recompute the windows they touch."""
-    from lakehouse.jobs.reconcile import reconcile
+    from lakehouse.jobs.reconcile import Reconciler
+    from lakehouse.journal import now
 
     settings, lake = _lake()
-    written = reconcile(lake, _silver_job(settings, lake), _gold_job(settings, lake))
-    print(json.dumps({"rows_written": written}))
+    reconciler = Reconciler(lake, _silver_job(settings, lake), lambda: _gold_job(settings, lake))
+    print(json.dumps({"rows_written": reconciler.reconcile(now())}))
 
 
 @gold.command("recompute")

@@ -1,11 +1,50 @@
 """`traffic land` and `traffic stream`: the two processes that move data."""
 
 import json
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lakehouse.jobs.model_watch import ModelWatch
+    from lakehouse.jobs.stream import Stream
+    from lakehouse.settings import Settings
+
 Once = Annotated[bool, typer.Option("--once", help="Stop when caught up.")]
+
+
+def _reconciliation(
+    spark: "SparkSession", settings: "Settings", stream: "Stream", models: "ModelWatch"
+) -> "Callable[[], None]":
+    """Reconciles late readings on a timer, beside the stream and on snapshots of its own."""
+    import time
+
+    from lakehouse.jobs.reconcile import Reconciler
+    from lakehouse.jobs.recompute import GoldRecompute, SilverRecompute
+    from lakehouse.journal import now
+    from lakehouse.publish import KafkaPublisher
+    from lakehouse.services import kafka_bootstrap
+    from lakehouse.tables import Lake
+    from specs.loader import load_specs
+
+    lake = Lake(settings.lake, load_specs())
+    publisher = KafkaPublisher(kafka_bootstrap(settings))
+    silver = SilverRecompute(spark, lake, publisher)
+    reconciler = Reconciler(lake, silver, lambda: GoldRecompute(lake, models.model, publisher))
+    due = time.monotonic() + settings.reconcile_seconds
+
+    def beside() -> None:
+        nonlocal due
+        if time.monotonic() < due:
+            return
+        if reconciler.reconcile(now()):
+            stream.silver_was_corrected.set()
+        due = time.monotonic() + settings.reconcile_seconds
+
+    return beside
 
 
 def land(once: Once = False) -> None:
@@ -48,9 +87,11 @@ def stream(once: Once = False) -> None:
     checkpoint = settings.checkpoints / "stream"
     stream = job.Stream(lake, checkpoint, publisher, models)
     pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_bytes)
-    query = job.start(session(settings), lake, stream, checkpoint, pace, once=once)
+    spark = session(settings)
+    beside = _reconciliation(spark, settings, stream, models)
+    query = job.start(spark, lake, stream, checkpoint, pace, once=once)
     try:
-        job.run(query, stopped)
+        job.run(query, stopped, beside)
     finally:
         stream.close()
     print(json.dumps(stream.report()))

@@ -49,6 +49,12 @@ def span(folder: Path, batch_id: int) -> Span:
     )
 
 
+def read_through(folder: Path) -> int:
+    """Last bronze version that a finished batch has read; -1 where none has finished."""
+    done = [int(path.name) for path in folder.glob("commits/[0-9]*")]
+    return _versions_read(_lines(folder, max(done))[1]) - 1 if done else -1
+
+
 def query_id(folder: Path) -> str:
     """Identity of the stream that the checkpoint belongs to."""
     return str(json.loads((folder / "metadata").read_text())["id"])

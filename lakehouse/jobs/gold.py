@@ -33,10 +33,14 @@ class Gold:
         self.kpis = GatedTable(lake, "gold.network_kpi", journal)
         for gated in (self.scores, self.kpis):
             gated.gate.warm_up()
-        self.take_segments()
+        self._grid: RollingGrid | None = None
 
-    def take_segments(self) -> None:
-        """Build the feature grid anew, from silver and the road segments of now."""
+    def forget_history(self) -> None:
+        """Read the features' history again: silver or the road segments were changed."""
+        self._grid = None
+
+    def _seeded_grid(self) -> RollingGrid:
+        """Grid of the newest windows of silver."""
         spec = self._lake.specs.ml
         seconds = self._lake.specs.transforms.primary.size_seconds
         silver = self._lake.table(SILVER)
@@ -44,7 +48,7 @@ class Gold:
         windows = spec.history_windows + SCORABLE_WINDOWS
         rows = _newest(silver.read(columns=[*GRID_COLUMNS, spec.label.column]), seconds, windows)
         grid = SpeedGrid.from_tables(rows, self._segments.rows, spec.label, seconds)
-        self._grid = RollingGrid(
+        return RollingGrid(
             grid, history_windows=spec.history_windows, scorable_windows=SCORABLE_WINDOWS
         )
 
@@ -71,6 +75,8 @@ class Gold:
         primary = changed.filter(pc.equal(changed["window_seconds"], seconds))
         if not primary.num_rows:
             return 0
+        if self._grid is None:
+            self._grid = self._seeded_grid()
         grid = self._grid.update(primary)
         model = self._models.model if self._models else None
         written = 0

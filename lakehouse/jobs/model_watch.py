@@ -1,5 +1,6 @@
 """Which model scores: the registry's champion, asked for on a timer beside the stream."""
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from specs.loader import Specs
 
 if TYPE_CHECKING:
     from ml.score import LoadedModel
+
+log = logging.getLogger(__name__)
 
 
 class ModelWatch:
@@ -23,13 +26,22 @@ class ModelWatch:
         self._tracking_uri, self._specs = tracking_uri, specs
         self._poll_seconds = poll_seconds
         self._stop = threading.Event()
+        self._failure: Exception | None = None
         self._model = champion(tracking_uri, specs)
+        if self._model is None:
+            log.warning("no model is champion yet: silver goes on, gold waits for one")
         self._thread = threading.Thread(target=self._watch, name="model-watch", daemon=True)
         self._thread.start()
 
     @property
     def model(self) -> "LoadedModel | None":
-        """The model to score the next batch with; None while no model is champion."""
+        """The model to score the next batch with; None while no model is champion.
+
+        Raises:
+            WrongInput: the registry's champion cannot be used.
+        """
+        if self._failure is not None:
+            raise self._failure
         return self._model
 
     def close(self) -> None:
@@ -43,5 +55,9 @@ class ModelWatch:
                 version = champion_version(self._tracking_uri, self._specs)
                 if version is not None and (self._model is None or version != self._model.version):
                     self._model = champion(self._tracking_uri, self._specs)
-            except Unavailable:
-                continue
+                    log.warning("model version %s scores from the next batch on", version)
+            except Unavailable as error:
+                log.warning("%s; the model in hand goes on scoring", error)
+            except Exception as error:
+                self._failure = error
+                return

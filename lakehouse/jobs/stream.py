@@ -1,5 +1,6 @@
 """The stream: bronze to silver to gold, one Spark micro-batch after the other."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -62,6 +63,7 @@ class Stream:
         self._lake, self._checkpoint = lake, checkpoint
         self._publisher = publisher
         self.done = Streamed()
+        self.silver_was_corrected = threading.Event()
         self._journal = Journal(
             lake, [SILVER, "gold.congestion_scores", "gold.network_kpi"]
         )
@@ -85,8 +87,9 @@ class Stream:
         """
         aggregates = changed.toArrow()
         plan = span(self._checkpoint, batch_id)
-        if self._segments.refresh():
-            self.gold.take_segments()
+        if self._segments.refresh() or self.silver_was_corrected.is_set():
+            self.silver_was_corrected.clear()
+            self.gold.forget_history()
         at = now()
         rows = segment_metric(
             aggregates, self._segments.rows, self._lake.specs, watermark=plan.watermark, at=at
@@ -152,14 +155,19 @@ def start(
     )
 
 
-def run(query: "StreamingQuery", stopped: Callable[[], bool]) -> None:
+def run(
+    query: "StreamingQuery", stopped: Callable[[], bool], beside: Callable[[], None]
+) -> None:
     """Wait until the query ends or ``stopped()``; a batch that has begun is finished.
+
+    ``beside`` is called again and again while the query runs.
 
     Raises:
         Exception: whatever ended the query.
     """
     while query.isActive and not stopped():
         query.awaitTermination(POLL_SECONDS)
+        beside()
     while query.isActive and query.status["isTriggerActive"]:
         time.sleep(POLL_SECONDS / 10)
     query.stop()

@@ -1,0 +1,5 @@
+"""`python -m lakehouse` is `traffic`."""
+
+from lakehouse.cli import main
+
+main()

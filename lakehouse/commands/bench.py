@@ -1,0 +1,54 @@
+"""`traffic bench`: hold the goals of specs/system.yaml against this machine."""
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Measure throughput and freshness on this machine.")
+
+Json = Annotated[bool, typer.Option("--json", help="The result as one JSON object.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides every reading.")]
+
+
+@app.command()
+def landing(  # noqa: PLR0913, PLR0917  (each is an option)
+    records: Annotated[int, typer.Option(min=1, help="Records in the topic.")] = 2_000_000,
+    repetitions: Annotated[int, typer.Option(min=1, help="Runs that count.")] = 3,
+    malformed: Annotated[float, typer.Option(help="Ratio of extra records that are wrong.")] = 0.01,
+    seed: Seed = 0,
+    partitions: Annotated[int, typer.Option(min=1, help="Of the topic.")] = 4,
+    as_json: Json = False,
+) -> None:
+    """Land a full topic with one lander process; exit 1 if the books do not balance."""
+    from benchmarks.landing import LandingLoad, measure
+    from benchmarks.report import finish
+
+    _clean_up_on_signals()
+    load = LandingLoad(records, repetitions, malformed, seed, partitions)
+    sys.exit(finish("landing", measure(load), as_json=as_json))
+
+
+@app.command()
+def freshness(
+    rate: Annotated[float, typer.Option(min=1, help="Readings per second.")] = 2000.0,
+    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 300.0,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Run everything under a live load; exit 1 if the books do not balance."""
+    from benchmarks.freshness import measure
+    from benchmarks.live import LiveLoad
+    from benchmarks.report import finish
+
+    _clean_up_on_signals()
+    load = LiveLoad(rate, segments, seconds, seed)
+    sys.exit(finish("freshness", measure(load), as_json=as_json))
+
+
+def _clean_up_on_signals() -> None:
+    """End like after Ctrl-C: every `with` block closes what it opened."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
