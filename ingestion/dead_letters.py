@@ -1,6 +1,5 @@
 """Dead letters on their way to topic traffic_event_dlq."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -43,6 +42,6 @@ class DeadLetterTopic:
             self._failures.append(str(error))
 
 
-def _headers(row: dict[str, Any]) -> Sequence[tuple[str, bytes]]:
+def _headers(row: dict[str, Any]) -> list[tuple[str, str | bytes | None]]:
     texts = {name: str(row[name]) for name in HEADERS} | {"rule_ids": ",".join(row["rule_ids"])}
     return [(name, text.encode()) for name, text in texts.items()]

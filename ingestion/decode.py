@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -65,7 +65,7 @@ class EventDecoder:
 
     def __init__(self, topic: TopicSpec, event_type: type, max_value_bytes: int) -> None:
         """Read events of ``topic`` into ``event_type``; a larger value is not read at all."""
-        self._decoder = msgspec.json.Decoder(event_type)
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(event_type)
         self._max_value_bytes = max_value_bytes
         self._fields = [(field.name, PRIMITIVE_TYPES[field.type]) for field in topic.fields]
 

@@ -17,6 +17,8 @@ from specs.loader import Specs
 
 BRONZE, DEAD_LETTER = "bronze.traffic_event", "bronze.dead_letter"
 MAX_REASON_CHARACTERS = 4000
+Faults = dict[int, tuple[tuple[str, ...], str]]
+"""Place in the batch to the rules that a record failed and the reason."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Judge:
         decoded = self._decoder.decode(records)
         found = verdicts(self._with_context(decoded.rows, segments, at), self._rules)
         places = decoded.rows["index"]
-        faults = {u.index: ((u.rule_id,), u.reason) for u in decoded.unreadable}
+        faults: Faults = {u.index: ((u.rule_id,), u.reason) for u in decoded.unreadable}
         for rejection in found.rejections():
             faults[places[rejection.index].as_py()] = (rejection.rule_ids, rejection.reason)
         return Judged(
@@ -86,10 +88,7 @@ class Judge:
         schema = self._accepted_schema
         return pa.table([columns[name] for name in schema.names], schema=schema)
 
-    def _dead_letters(
-        self, records: Sequence[Record], faults: dict[int, tuple[tuple[str, ...], str]],
-        at: datetime,
-    ) -> pa.Table:  # fmt: skip
+    def _dead_letters(self, records: Sequence[Record], faults: Faults, at: datetime) -> pa.Table:
         rows: list[dict[str, Any]] = []
         for index, (rule_ids, reason) in sorted(faults.items()):
             record = records[index]

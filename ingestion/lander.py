@@ -3,9 +3,17 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import pyarrow as pa
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from ingestion.dead_letters import DeadLetterTopic
 from ingestion.decode import Record
@@ -110,7 +118,7 @@ class Lander:
 
     def _land_next(self) -> None:
         messages = self._consumer.consume(self._pace.max_records, self._pace.max_seconds)
-        records = [message for message in messages if self._is_record(message)]
+        records = cast("list[Record]", [one for one in messages if self._is_record(one)])
         if records:
             try:
                 self._land(records)
@@ -118,14 +126,14 @@ class Lander:
                 self._rewind()
         self._journal.write_if_due()
 
-    def _is_record(self, message: Record) -> bool:
-        error: KafkaError | None = message.error()  # type: ignore[attr-defined]
+    def _is_record(self, message: Message) -> bool:
+        error = message.error()
         if error is None:
             return True
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise Unavailable(
-                f"{self._topic.topic}: offsets that were never landed are gone from Kafka ({error});"
-                " raise the topic's retention, and audit what was lost before going on"
+                f"{self._topic.topic}: offsets that were never landed are gone from Kafka"
+                f" ({error}); raise the topic's retention, and audit what was lost before going on"
             )
         if error.fatal() or not error.retriable():
             raise Unavailable(f"Kafka: {error}")

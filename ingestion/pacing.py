@@ -91,9 +91,7 @@ class Schedule:
         return np.zeros(len(records))
 
 
-def pace(
-    chunks: Iterable[Records], schedule: Schedule, clock: Clock
-) -> Iterator[Records]:
+def pace(chunks: Iterable[Records], schedule: Schedule, clock: Clock) -> Iterator[Records]:
     """Hand ``chunks`` on when they are due, in slices, in order.
 
     A record never goes out before it is due. Who falls behind catches up: lateness moves no later

@@ -78,17 +78,11 @@ class KafkaSender:
             }
         )
         try:
-            known = self._producer.list_topics(topic, timeout=self._patience).topics[
-                topic
-            ]
+            known = self._producer.list_topics(topic, timeout=self._patience).topics[topic]
         except KafkaException as error:
-            raise Unavailable(
-                f"Kafka at {bootstrap} does not answer: {error}"
-            ) from error
+            raise Unavailable(f"Kafka at {bootstrap} does not answer: {error}") from error
         if known.error is not None:
-            raise Unavailable(
-                f"Kafka at {bootstrap} has no topic {topic}: {known.error.str()}"
-            )
+            raise Unavailable(f"Kafka at {bootstrap} has no topic {topic}: {known.error.str()}")
 
     def __enter__(self) -> Self:
         """Return the sender itself."""
@@ -109,19 +103,13 @@ class KafkaSender:
             {"key": key, "value": value}
             for key, value in zip(records.keys, records.values, strict=True)
         ]
-        while len(self._producer) + len(messages) > max(
-            IN_FLIGHT_RECORDS, len(messages)
-        ):
+        while len(self._producer) + len(messages) > max(IN_FLIGHT_RECORDS, len(messages)):
             self._producer.poll(0.05)
         self._producer.poll(0)
-        queued = self._producer.produce_batch(
-            self._topic, messages, on_delivery=self._report
-        )
+        queued = self._producer.produce_batch(self._topic, messages, on_delivery=self._report)
         if queued < len(messages):
             self.delivered.failed += len(messages) - queued
-            refused = next(
-                message["_error"] for message in messages if "_error" in message
-            )
+            refused = next(message["_error"] for message in messages if "_error" in message)
             self.delivered.first_error = self.delivered.first_error or str(refused)
         self._check()
 
@@ -134,9 +122,7 @@ class KafkaSender:
         waiting = self._producer.flush(2 * self._patience)
         if waiting:
             self.delivered.failed += waiting
-            self.delivered.first_error = (
-                self.delivered.first_error or "no answer in time"
-            )
+            self.delivered.first_error = self.delivered.first_error or "no answer in time"
         self._check()
         return self.delivered
 

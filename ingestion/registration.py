@@ -20,9 +20,7 @@ def _segments(lake: Lake, name: str, selection: Selection, count: int | None) ->
     table = lake.specs.tables[TABLE]
     if source.simulated is None:
         return road_segments(source, table, selection)
-    return city_segments(
-        simulated_city(source, count), source, table, source.interval_seconds
-    )
+    return city_segments(simulated_city(source, count), source, table, source.interval_seconds)
 
 
 def register_segments(

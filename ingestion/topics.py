@@ -64,9 +64,7 @@ class TopicAdmin:
                 reconnect_backoff_max_ms=int(retry.max_wait_seconds * 1000),
             )
         except (KafkaError, OSError) as error:
-            raise Unavailable(
-                f"Kafka at {bootstrap} does not answer: {error}"
-            ) from error
+            raise Unavailable(f"Kafka at {bootstrap} does not answer: {error}") from error
 
     def __enter__(self) -> Self:
         """Return the admin itself."""
@@ -84,9 +82,7 @@ class TopicAdmin:
             except (KafkaError, OSError) as error:
                 if wait is None or not getattr(error, "retriable", False):
                     reason = str(error) or type(error).__name__
-                    raise Unavailable(
-                        f"Kafka at {self._bootstrap}: {reason}"
-                    ) from error
+                    raise Unavailable(f"Kafka at {self._bootstrap}: {reason}") from error
                 time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
@@ -105,9 +101,7 @@ class TopicAdmin:
         created = []
         for name in wanted:
             kept = specs.ops.retention.get(f"topic:{name}")
-            configs = (
-                {"retention.ms": str(kept.days * MILLISECONDS_A_DAY)} if kept else {}
-            )
+            configs = {"retention.ms": str(kept.days * MILLISECONDS_A_DAY)} if kept else {}
             options = {
                 "num_partitions": partitions,
                 "replication_factor": 1,
@@ -115,9 +109,7 @@ class TopicAdmin:
             }
             if self._ask(partial(self._create, name, options)):
                 created.append(name)
-        self._ask(
-            lambda: self._client.wait_for_topics(wanted, timeout_ms=self._wait_ms)
-        )
+        self._ask(lambda: self._client.wait_for_topics(wanted, timeout_ms=self._wait_ms))
         return created
 
     def _create(self, name: str, options: dict[str, Any]) -> bool:
@@ -130,11 +122,7 @@ class TopicAdmin:
     def offsets(self, topics: Iterable[str]) -> list[PartitionOffsets]:
         """Beginning and end of every partition of ``topics`` that exist, by topic and partition."""
         known = self._ask(lambda: set(self._client.list_topics()) & set(topics))
-        described = (
-            self._ask(lambda: self._client.describe_topics(sorted(known)))
-            if known
-            else []
-        )
+        described = self._ask(lambda: self._client.describe_topics(sorted(known))) if known else []
         places = sorted(
             TopicPartition(topic["name"], partition["partition_index"])
             for topic in described
@@ -142,9 +130,7 @@ class TopicAdmin:
         )
         begin = self._ask(partial(self._at, places, OffsetSpec.EARLIEST))
         end = self._ask(partial(self._at, places, OffsetSpec.LATEST))
-        return [
-            PartitionOffsets(p.topic, p.partition, begin[p], end[p]) for p in places
-        ]
+        return [PartitionOffsets(p.topic, p.partition, begin[p], end[p]) for p in places]
 
     def _at(self, places: list[Any], spec: Any) -> dict[Any, int]:
         if not places:
@@ -170,7 +156,5 @@ class TopicAdmin:
 def wanted_topics(specs: Specs) -> set[str]:
     """Names of the topics of the specs and of their dead-letter topics."""
     return {
-        name
-        for topic in specs.topics.values()
-        for name in (topic.topic, topic.dead_letter_topic)
+        name for topic in specs.topics.values() for name in (topic.topic, topic.dead_letter_topic)
     }

@@ -5,8 +5,7 @@ import sys
 
 import typer
 
-from ingestion.commands import produce, topic
-from lakehouse.commands import data, demo, model, quality, run, specs, stack
+from lakehouse.commands import data, demo, model, produce, quality, run, specs, stack, topic
 from specs.errors import TrafficError
 
 app = typer.Typer(
@@ -16,7 +15,7 @@ app = typer.Typer(
 for command in (stack.up, stack.down, stack.status, run.land, run.stream, data.audit, demo.demo):
     app.command()(command)
 for name, group in {
-    "specs": specs.app, "topic": topic, "segment": data.segment, "produce": produce,
+    "specs": specs.app, "topic": topic.app, "segment": data.segment, "produce": produce.app,
     "silver": data.silver, "gold": data.gold, "model": model.app, "quality": quality.app,
 }.items():  # fmt: skip
     app.add_typer(group, name=name)

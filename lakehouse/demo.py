@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ingestion.lander import landed_offsets
@@ -68,7 +67,7 @@ class Processes:
     def start(self, name: str, *arguments: str) -> None:
         """Start `traffic` with ``arguments``."""
         with (self._settings.log / f"{name}.log").open("w") as log:
-            self._running[name] = subprocess.Popen(
+            self._running[name] = subprocess.Popen(  # noqa: S603  (our own command)
                 [sys.executable, "-m", "lakehouse", *arguments], stdout=subprocess.PIPE,
                 stderr=log, text=True, env=self._settings.environment(),
             )  # fmt: skip
@@ -114,7 +113,7 @@ class Demo:
     """One run, from an empty home to the balance."""
 
     def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
-        """Run below ``settings.home``, which is emptied first; ``tell`` shows a line of progress."""
+        """Run below ``settings.home``, which is emptied; ``tell`` shows a line of progress."""
         self._settings, self._tell = settings, tell
         if settings.home.exists():
             stack.down(settings)
@@ -195,7 +194,9 @@ class Demo:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not is_done():
             if time.monotonic() > deadline:
-                raise Unavailable(f"no end after {PATIENCE_SECONDS:.0f} s; see {self._settings.log}")
+                raise Unavailable(
+                    f"no end after {PATIENCE_SECONDS:.0f} s; see {self._settings.log}"
+                )
             self._show_progress()
 
     def _show_progress(self) -> None:

@@ -111,7 +111,9 @@ def _model(lake: Lake, version: int) -> Table:
 
 
 def _freshness(lake: Lake, outcome: Outcome) -> Table:
-    table = _table("Freshness: Kafka timestamp to gold commit", "readings", "p50 s", "p95 s", "p99 s")
+    table = _table(
+        "Freshness: Kafka timestamp to gold commit", "readings", "p50 s", "p95 s", "p99 s"
+    )
     found = freshness_seconds(lake, outcome.live_since)
     _add(table, f"{found.pop('readings'):,}", *found.values())
     return table

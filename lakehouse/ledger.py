@@ -1,13 +1,16 @@
 """ops.ledger: what each commit says of itself, projected from the Delta logs into a table."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pyarrow as pa
 
 from lakehouse.tables import Commit, Lake, Note, Step
 from specs.errors import Fenced
 
 
-def _row(commit: Commit, note: dict[str, object]) -> dict[str, object]:
-    first, last = note["source_versions"] or (None, None)  # type: ignore[misc]
+def _row(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
+    first, last = note["source_versions"] or (None, None)
     return {
         "table_name": commit.table,
         "table_version": commit.version,
@@ -15,8 +18,8 @@ def _row(commit: Commit, note: dict[str, object]) -> dict[str, object]:
         "batch_id": note["batch_id"],
         "committed_at": commit.committed_at,
         "rows_written": commit.rows_written,
-        "verdicts": list(note["verdicts"].items()),  # type: ignore[attr-defined]
-        "offsets": list(note["offsets"].items()),  # type: ignore[attr-defined]
+        "verdicts": list(note["verdicts"].items()),
+        "offsets": list(note["offsets"].items()),
         "source_version_first": first,
         "source_version_last": last,
         "spec_version": note["spec_version"],
@@ -37,7 +40,7 @@ def project(lake: Lake, table_name: str) -> int:
     commits = table.commits(after=-1 if before is None else before)
     if not commits:
         return 0
-    rows = [_row(commit, dict(commit.note)) for commit in commits if commit.note is not None]
+    rows = [_row(commit, commit.note) for commit in commits if commit.note is not None]
     try:
         ledger.append(
             pa.Table.from_pylist(rows, schema=ledger.schema),

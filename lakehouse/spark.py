@@ -10,6 +10,8 @@ from lakehouse.settings import Settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+
 
 def session(settings: Settings) -> "SparkSession":
     """Start Spark, or return the session that runs.
@@ -42,8 +44,7 @@ def session(settings: Settings) -> "SparkSession":
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
         "spark.databricks.delta.snapshotPartitions": "2",
-        "spark.sql.streaming.stateStore.providerClass":
-            "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
+        "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
         # counting the rows costs a read before every write of the state
         "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": "false",

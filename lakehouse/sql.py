@@ -36,5 +36,9 @@ def select(query: str, **tables: pa.Table | Dataset) -> pa.Table:
             connection.register(name, table)
         try:
             return connection.sql(query).to_arrow_table()
-        except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
+        except (
+            duckdb.BinderException,
+            duckdb.ParserException,
+            duckdb.ConversionException,
+        ) as error:
             raise SpecError(f"an SQL expression of the specs is wrong: {error}") from error

@@ -192,7 +192,7 @@ class LakeTable:
         wait = self._conflict.first_wait_seconds
         for attempt in range(1, self._conflict.attempts + 1):
             try:
-                return commit()
+                commit()
             except CommitFailedError as error:
                 if attempt == self._conflict.attempts:
                     raise Unavailable(
@@ -201,6 +201,8 @@ class LakeTable:
                     ) from error
                 time.sleep(wait)
                 wait = min(wait * self._conflict.wait_factor, self._conflict.max_wait_seconds)
+            else:
+                return
 
     def _last_commit(self) -> Commit:
         return _commit(self.spec.table, self._delta.history(1)[0])

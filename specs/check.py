@@ -62,7 +62,7 @@ def _ops_faults(specs: Specs) -> Iterator[str]:
         if alert.metric not in metrics:
             yield f"ops.yaml: alert {alert.id} watches {alert.metric}, which is no metric"
         if alert.sla is not None and alert.sla not in slas:
-            yield f"ops.yaml: alert {alert.id} names the SLA {alert.sla}, which is not in system.yaml"
+            yield f"ops.yaml: alert {alert.id} names SLA {alert.sla}, which system.yaml lacks"
         if (alert.sla is None) == (alert.above is None):
             yield f"ops.yaml: alert {alert.id} needs either an SLA or a bound `above`"
     kept = {f"topic:{name}" for topic in specs.topics.values() for name in (

@@ -97,7 +97,9 @@ class TransformSpec(SpecModel):
             raise ValueError("the histogram's lowest and highest are not aggregations")
         sizes = [window.size_seconds for window in self.windows]
         if len(sizes) != len(set(sizes)):
-            raise ValueError("two windows have the same size_seconds, which is part of silver's key")
+            raise ValueError(
+                "two windows have the same size_seconds, which is part of silver's key"
+            )
         *bounded, last = self.congestion_levels
         bounds = [level.below for level in bounded]
         if last.below is not None or None in bounds:

@@ -1,0 +1,1 @@
+"""The commands of `traffic`, a file a group."""

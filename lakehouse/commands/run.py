@@ -22,8 +22,8 @@ def _reconciliation(
     """Reconciles late readings on a timer, beside the stream and on snapshots of its own."""
     import time
 
-    from lakehouse.jobs.reconcile import Reconciler
     from lakehouse.jobs.recompute import GoldRecompute, SilverRecompute
+    from lakehouse.jobs.reconcile import Reconciler
     from lakehouse.journal import now
     from lakehouse.publish import KafkaPublisher
     from lakehouse.services import kafka_bootstrap
@@ -89,7 +89,7 @@ def stream(once: Once = False) -> None:
     pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_bytes)
     spark = session(settings)
     beside = _reconciliation(spark, settings, stream, models)
-    query = job.start(spark, lake, stream, checkpoint, pace, once=once)
+    query = stream.start(spark, pace, once=once)
     try:
         job.run(query, stopped, beside)
     finally:

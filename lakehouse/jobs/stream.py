@@ -24,7 +24,7 @@ from lakehouse.transforms.window_aggregate import window_aggregate
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.streaming import StreamingQuery
+    from pyspark.sql.streaming.query import StreamingQuery
 
 BRONZE, SILVER = "bronze.traffic_event", "silver.segment_metric"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -64,15 +64,34 @@ class Stream:
         self._publisher = publisher
         self.done = Streamed()
         self.silver_was_corrected = threading.Event()
-        self._journal = Journal(
-            lake, [SILVER, "gold.congestion_scores", "gold.network_kpi"]
-        )
+        self._journal = Journal(lake, [SILVER, "gold.congestion_scores", "gold.network_kpi"])
         self._segments = Segments(lake)
         self.silver = GatedTable(lake, SILVER, self._journal, publisher)
         self.silver.gate.warm_up()
         opened = self.silver.table.read(where=~pc.field("is_final"))
         self._open = OpenWindows(lake.specs.tables[SILVER], opened)
         self.gold = Gold(lake, self._segments, self._journal, publisher, models)
+
+    def start(self, spark: "SparkSession", pace: StreamPace, *, once: bool) -> "StreamingQuery":
+        """Start the query; with ``once`` it ends when it has caught up."""
+        self._lake.table(BRONZE)
+        events = (
+            spark.readStream.format("delta")
+            .option("startingVersion", 0)  # commit after commit, so that event time moves forward
+            .option("maxBytesPerTrigger", pace.max_bytes)
+            .load(str(self._lake.folder(BRONZE)))
+        )
+        every = f"{round(pace.trigger_seconds * 1000)} milliseconds"
+        trigger = {"availableNow": True} if once else {"processingTime": every}
+        return (
+            window_aggregate(events, self._lake.specs.transforms)
+            .writeStream.queryName("traffic-stream")
+            .outputMode("update")
+            .option("checkpointLocation", str(self._checkpoint))
+            .trigger(**trigger)
+            .foreachBatch(self.take_batch)
+            .start()
+        )
 
     def take_batch(self, changed: "DataFrame", batch_id: int) -> None:
         """Bring one micro-batch into silver and gold; doing it twice changes nothing.
@@ -130,34 +149,7 @@ class Stream:
         )  # fmt: skip
 
 
-def start(
-    spark: "SparkSession", lake: Lake, stream: Stream, checkpoint: Path, pace: StreamPace,
-    *, once: bool,
-) -> "StreamingQuery":  # fmt: skip
-    """Start the query; with ``once`` it ends when it has caught up."""
-    lake.table(BRONZE)
-    events = (
-        spark.readStream.format("delta")
-        .option("startingVersion", 0)  # commit after commit, so that event time moves forward
-        .option("maxBytesPerTrigger", pace.max_bytes)
-        .load(str(lake.folder(BRONZE)))
-    )
-    trigger = {"availableNow": True} if once else {
-        "processingTime": f"{round(pace.trigger_seconds * 1000)} milliseconds"}  # fmt: skip
-    return (
-        window_aggregate(events, lake.specs.transforms)
-        .writeStream.queryName("traffic-stream")
-        .outputMode("update")
-        .option("checkpointLocation", str(checkpoint))
-        .trigger(**trigger)
-        .foreachBatch(stream.take_batch)
-        .start()
-    )
-
-
-def run(
-    query: "StreamingQuery", stopped: Callable[[], bool], beside: Callable[[], None]
-) -> None:
+def run(query: "StreamingQuery", stopped: Callable[[], bool], beside: Callable[[], None]) -> None:
     """Wait until the query ends or ``stopped()``; a batch that has begun is finished.
 
     ``beside`` is called again and again while the query runs.
@@ -166,7 +158,7 @@ def run(
         Exception: whatever ended the query.
     """
     while query.isActive and not stopped():
-        query.awaitTermination(POLL_SECONDS)
+        query.awaitTermination(POLL_SECONDS)  # type: ignore[arg-type]  # takes floats
         beside()
     while query.isActive and query.status["isTriggerActive"]:
         time.sleep(POLL_SECONDS / 10)

@@ -70,7 +70,9 @@ def segment_metric(
     aggregates = with_percentiles(aggregates, spec.histogram, spec.percentiles)
     rows = select(query, aggregates=aggregates, segments=segments.select(SEGMENT_COLUMNS))
     if rows.num_rows != aggregates.num_rows:
-        unknown = set(aggregates["segment_id"].to_pylist()) - set(segments["segment_id"].to_pylist())
+        unknown = set(aggregates["segment_id"].to_pylist()) - set(
+            segments["segment_id"].to_pylist()
+        )
         raise SpecError(f"segments without a row in silver.road_segment: {sorted(unknown)[:5]}")
     final = pc.less_equal(rows["window_end"], pa.scalar(watermark, schema.field("window_end").type))
     stamps = pa.repeat(pa.scalar(at, schema.field("committed_at").type), rows.num_rows)

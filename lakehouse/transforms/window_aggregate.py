@@ -1,7 +1,7 @@
 """Spark: readings to exact sums per segment and window. The part that keeps state."""
 
 from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import functions as F  # noqa: N812  (its usual name)
 
 from lakehouse.transforms.histogram import packed_counts
 from specs.transforms import TransformSpec, Window
@@ -50,7 +50,9 @@ def windowed(events: DataFrame, spec: TransformSpec) -> DataFrame:
         .withColumn("window_seconds", F.col("window.window_seconds"))
         .withColumn(
             "window_end",
-            F.timestamp_micros(F.col("window.window_end_micros")).alias("window_end", metadata=delay),
+            F.timestamp_micros(F.col("window.window_end_micros")).alias(
+                "window_end", metadata=delay
+            ),
         )
         .drop("window")
     )
@@ -80,7 +82,9 @@ def window_aggregate(events: DataFrame, spec: TransformSpec) -> DataFrame:
     narrow = events.select(*EVENT_COLUMNS)
     if events.isStreaming:
         late = f"{spec.watermark_seconds} seconds"
-        distinct = narrow.withWatermark("event_time", late).dropDuplicatesWithinWatermark(["event_id"])
+        distinct = narrow.withWatermark("event_time", late).dropDuplicatesWithinWatermark(
+            ["event_id"]
+        )
     else:
         distinct = narrow.dropDuplicates(["event_id"])
     aggregations = [F.expr(a.expr).alias(a.name) for a in spec.aggregations]

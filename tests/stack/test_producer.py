@@ -14,14 +14,14 @@ from confluent_kafka import Consumer, TopicPartition
 from typer.testing import CliRunner
 
 from ingestion.city import simulated_city
-from ingestion.commands import produce
-from ingestion.commands import topic as topic_commands
 from ingestion.disturbance import Disturbance, disturb
 from ingestion.pacing import Schedule, SystemClock, pace
 from ingestion.producer import KafkaSender, send_all
 from ingestion.records import Records, joined, objects
 from ingestion.simulator import Simulation
 from ingestion.topics import DEFAULT_PARTITIONS, TopicAdmin, wanted_topics
+from lakehouse.commands.produce import app as produce
+from lakehouse.commands.topic import app as topic_commands
 from specs.errors import Unavailable
 from specs.loader import Specs
 from specs.ops import Retry

@@ -1,7 +1,6 @@
-"""`traffic produce` and `traffic topic`: readings into Kafka, and the topics they go to."""
+"""`traffic produce`: readings into Kafka, replayed or simulated."""
 
 import json
-import logging
 import signal
 import sys
 import threading
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse.commands.kafka import Bootstrap, Json, kafka_address, quiet_kafka
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -22,24 +23,16 @@ if TYPE_CHECKING:
     from specs.loader import Specs
     from specs.sources import SourceSpec
 
-produce = typer.Typer(no_args_is_help=True, help="Send readings to topic traffic_event.")
-topic = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
+app = typer.Typer(no_args_is_help=True, help="Send readings to topic traffic_event.")
 
-Bootstrap = Annotated[
-    str | None,
-    typer.Option(
-        envvar="TRAFFIC_KAFKA_BOOTSTRAP", help="Kafka as HOST:PORT; by default the embedded one."
-    ),
-]
 Speedup = Annotated[float | None, typer.Option(help="Event time this many times as fast.")]
 Late = Annotated[float, typer.Option(help="Ratio of readings that come late, a quarter too late.")]
 Duplicate = Annotated[float, typer.Option(help="Ratio of readings that are sent twice.")]
 Malformed = Annotated[float, typer.Option(help="Ratio of extra records that are wrong.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides everything random.")]
-Json = Annotated[bool, typer.Option("--json", help="The result as one JSON object.")]
 
 
-@produce.command("replay")
+@app.command("replay")
 def produce_replay(  # noqa: PLR0913, PLR0917  (each is an option)
     source: Annotated[str, typer.Option(help="Name of a file in specs/sources.")] = "nyc_dot",
     file: Annotated[
@@ -75,7 +68,7 @@ def produce_replay(  # noqa: PLR0913, PLR0917  (each is an option)
     _produce(specs, disturb(batches, disturbance), schedule, bootstrap, as_json=as_json)
 
 
-@produce.command("simulate")
+@app.command("simulate")
 def produce_simulate(  # noqa: PLR0913, PLR0917  (each is an option)
     segments: Annotated[
         int | None, typer.Option(help="Road segments; by default the registered ones.")
@@ -129,59 +122,6 @@ def produce_simulate(  # noqa: PLR0913, PLR0917  (each is an option)
     _produce(specs, records, schedule, bootstrap, as_json=as_json)
 
 
-@topic.command("create")
-def topic_create(
-    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each new topic.")] = 4,
-    bootstrap: Bootstrap = None,
-    as_json: Json = False,
-) -> None:
-    """Create the topics of the specs and their dead-letter topics; those that exist stay."""
-    from ingestion.topics import TopicAdmin, wanted_topics
-    from specs.loader import load_specs
-
-    specs = load_specs()
-    with _quiet_kafka(), TopicAdmin(_kafka(bootstrap), specs.ops.retries.unavailable) as admin:
-        created = admin.create(specs, partitions)
-    present = sorted(wanted_topics(specs) - set(created))
-    if as_json:
-        print(json.dumps({"created": created, "present": present}))
-        return
-    for name in created:
-        print(f"created {name}")
-    for name in present:
-        print(f"present {name}")
-
-
-@topic.command("list")
-def topic_list(
-    group: Annotated[
-        str | None, typer.Option(help="Also how far this consumer group is behind.")
-    ] = None,
-    bootstrap: Bootstrap = None,
-    as_json: Json = False,
-) -> None:
-    """Show first and next offset of every partition, or how far a consumer group is behind."""
-    from dataclasses import asdict
-
-    from ingestion.topics import TopicAdmin, wanted_topics
-    from specs.loader import load_specs
-
-    specs = load_specs()
-    with _quiet_kafka(), TopicAdmin(_kafka(bootstrap), specs.ops.retries.unavailable) as admin:
-        names = sorted(wanted_topics(specs))
-        found = (
-            [asdict(row) for row in admin.offsets(names)]
-            if group is None
-            else [asdict(row) for name in names for row in admin.lag(group, name)]
-        )
-    if as_json:
-        print(json.dumps(found))
-        return
-    for row in found:
-        place = f"{row.pop('topic')}/{row.pop('partition')}"
-        print(f"{place:28}", *(f"{name} {value}" for name, value in row.items()), sep="  ")
-
-
 def _utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
@@ -192,24 +132,6 @@ def _source(specs: "Specs", name: str) -> "SourceSpec":
     if name not in specs.sources:
         raise WrongInput(f"no source {name!r}; there are {', '.join(specs.sources)}")
     return specs.sources[name]
-
-
-def _kafka(bootstrap: str | None) -> str:
-    """Address that was given, else that of the embedded broker."""
-    if bootstrap is not None:
-        return bootstrap
-    from lakehouse.services import kafka_bootstrap
-    from lakehouse.settings import Settings
-
-    return kafka_bootstrap(Settings())
-
-
-@contextmanager
-def _quiet_kafka() -> Iterator[None]:
-    """Keep the clients' own words about a broker that is down off the screen: ours say it once."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    logging.getLogger("ingestion.producer").setLevel(logging.CRITICAL)
-    yield
 
 
 @contextmanager
@@ -238,9 +160,9 @@ def _produce(
 
     name, retry = specs.topics["traffic_event"].topic, specs.ops.retries.unavailable
     with (
-        _quiet_kafka(),
+        quiet_kafka(),
         _stop_on_signals() as stop,
-        KafkaSender(_kafka(bootstrap), name, retry) as sender,
+        KafkaSender(kafka_address(bootstrap), name, retry) as sender,
     ):
         began = time.monotonic()
         paced = pace(records, schedule, SystemClock(stop))

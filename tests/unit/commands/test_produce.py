@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from ingestion.commands import produce
+from lakehouse.commands.produce import app as produce
 from specs.errors import WrongInput
 
 NOWHERE = ["--bootstrap", "127.0.0.1:1"]

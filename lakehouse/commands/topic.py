@@ -1,0 +1,69 @@
+"""`traffic topic`: the topics of Kafka."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from lakehouse.commands.kafka import Bootstrap, Json, kafka_address, quiet_kafka
+
+app = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
+
+
+@app.command("create")
+def topic_create(
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each new topic.")] = 4,
+    bootstrap: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """Create the topics of the specs and their dead-letter topics; those that exist stay."""
+    from ingestion.topics import TopicAdmin, wanted_topics
+    from specs.loader import load_specs
+
+    specs = load_specs()
+    with (
+        quiet_kafka(),
+        TopicAdmin(kafka_address(bootstrap), specs.ops.retries.unavailable) as admin,
+    ):
+        created = admin.create(specs, partitions)
+    present = sorted(wanted_topics(specs) - set(created))
+    if as_json:
+        print(json.dumps({"created": created, "present": present}))
+        return
+    for name in created:
+        print(f"created {name}")
+    for name in present:
+        print(f"present {name}")
+
+
+@app.command("list")
+def topic_list(
+    group: Annotated[
+        str | None, typer.Option(help="Also how far this consumer group is behind.")
+    ] = None,
+    bootstrap: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """Show first and next offset of every partition, or how far a consumer group is behind."""
+    from dataclasses import asdict
+
+    from ingestion.topics import TopicAdmin, wanted_topics
+    from specs.loader import load_specs
+
+    specs = load_specs()
+    with (
+        quiet_kafka(),
+        TopicAdmin(kafka_address(bootstrap), specs.ops.retries.unavailable) as admin,
+    ):
+        names = sorted(wanted_topics(specs))
+        found = (
+            [asdict(row) for row in admin.offsets(names)]
+            if group is None
+            else [asdict(row) for name in names for row in admin.lag(group, name)]
+        )
+    if as_json:
+        print(json.dumps(found))
+        return
+    for row in found:
+        place = f"{row.pop('topic')}/{row.pop('partition')}"
+        print(f"{place:28}", *(f"{name} {value}" for name, value in row.items()), sep="  ")
