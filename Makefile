@@ -1,0 +1,46 @@
+# Needs Python 3.11 or 3.12 and make; everything else is installed below .venv and the cache folder.
+PYTHON ?= python3
+TRAFFIC = .venv/bin/traffic
+RUN = .venv/bin/python -m
+
+.PHONY: help install demo test test-quick test-spark test-stack lint bench clean
+
+help:  ## show this
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.venv/installed: pyproject.toml uv.lock
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	.venv/bin/uv sync --quiet --frozen
+	touch $@
+
+install: .venv/installed  ## install the locked dependencies into .venv
+
+demo: install  ## the whole lakehouse on two weeks of New York traffic
+	$(TRAFFIC) demo
+
+lint: install  ## style, types, import rules, specs
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(TRAFFIC) specs check
+
+test-quick: install  ## tests without a JVM, under a minute
+	$(RUN) pytest tests/unit
+
+test-spark: install  ## tests on one Spark session
+	$(RUN) pytest tests/spark
+
+test-stack: install  ## tests on the real servers
+	$(RUN) pytest tests/stack
+
+test: lint  ## everything CI runs
+	$(RUN) pytest
+
+bench: install  ## what the README and docs say of speed
+	$(TRAFFIC) bench landing
+	$(TRAFFIC) bench freshness
+
+clean:  ## remove what was installed and what the demo left
+	rm -rf .venv .traffic
