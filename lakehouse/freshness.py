@@ -1,12 +1,18 @@
 """How long each reading took from Kafka to the gold commit that contains it."""
 
+import pyarrow as pa
+
 from lakehouse.sql import select
 from lakehouse.tables import Lake
 
 QUANTILES = (0.5, 0.95, 0.99)
+NAMES = tuple(f"p{round(quantile * 100)}_seconds" for quantile in QUANTILES)
+HOPS = ("bronze", "silver", "gold")
+
+Quantiles = dict[str, float | None]
 
 
-def freshness_seconds(lake: Lake, since_version: int = 0) -> dict[str, float | None]:
+def freshness_seconds(lake: Lake, since_version: int = 0) -> Quantiles:
     """Quantiles over every landed reading: Kafka timestamp to the commit of its gold scores.
 
     A reading's offset gives the bronze commit it landed in (ops.ledger of the lander), that
@@ -21,6 +27,43 @@ def freshness_seconds(lake: Lake, since_version: int = 0) -> dict[str, float | N
         ``p50_seconds``, ``p95_seconds``, ``p99_seconds`` (None without any reading) and
         ``readings``, how many were measured.
     """
+    found = _over_readings(
+        lake, since_version, f"{_quantiles('gold_at - sent')} AS total, count(*) AS readings"
+    )
+    readings: int = found["readings"][0].as_py()
+    return {**_named(found["total"][0]), "readings": readings}
+
+
+def hop_seconds(lake: Lake, since_version: int = 0) -> dict[str, Quantiles]:
+    """The same readings, hop by hop: Kafka timestamp to bronze commit, to silver, to gold.
+
+    Args:
+        lake: the tables.
+        since_version: bronze commits up to this version are left out.
+
+    Returns:
+        Quantiles by `HOPS`; those of one hop do not add up with those of the next.
+    """
+    stamps = ("sent", "bronze_at", "silver_at", "gold_at")
+    hops = ", ".join(
+        f"{_quantiles(f'{end} - {begin}')} AS {hop}"
+        for hop, begin, end in zip(HOPS, stamps[:-1], stamps[1:], strict=True)
+    )
+    found = _over_readings(lake, since_version, hops)
+    return {hop: _named(found[hop][0]) for hop in HOPS}
+
+
+def _quantiles(microseconds: str) -> str:
+    return f"quantile_cont(({microseconds}) / 1e6, {list(QUANTILES)})"
+
+
+def _named(quantiles: pa.Scalar) -> Quantiles:
+    values = quantiles.as_py() or [None] * len(NAMES)
+    return dict(zip(NAMES, values, strict=True))
+
+
+def _over_readings(lake: Lake, since_version: int, aggregations: str) -> pa.Table:
+    """``aggregations`` over ``sent``, ``bronze_at``, ``silver_at`` and ``gold_at``, in us."""
     tables = {}
     for alias, name in {"bronze": "bronze.traffic_event", "ledger": "ops.ledger"}.items():
         table = lake.table(name)
@@ -28,33 +71,29 @@ def freshness_seconds(lake: Lake, since_version: int = 0) -> dict[str, float | N
         tables[alias] = table.dataset()
     query = f"""
         WITH landing AS (
-            SELECT table_version,
+            SELECT table_version, bronze_at,
                 CAST(entry.key AS INTEGER) AS partition,
                 CAST(split_part(entry.value, '-', 1) AS BIGINT) AS first_offset
             FROM (
-                SELECT table_version, unnest(map_entries(offsets)) AS entry FROM ledger
-                WHERE table_name = 'bronze.traffic_event'
+                SELECT table_version, epoch_us(committed_at) AS bronze_at,
+                    unnest(map_entries(offsets)) AS entry
+                FROM ledger WHERE table_name = 'bronze.traffic_event'
             )
-        ), scored AS (
-            SELECT committed_at, unnest(range(source_version_first, source_version_last + 1))
-                AS table_version
-            FROM ledger
-            WHERE table_name = 'gold.congestion_scores' AND job = 'stream'
-                AND source_version_last > {since_version}
+        ), taken AS (
+            SELECT table_name, epoch_us(committed_at) AS moment,
+                unnest(range(source_version_first, source_version_last + 1)) AS table_version
+            FROM ledger WHERE job = 'stream' AND source_version_last > {since_version}
+        ), done AS (
+            SELECT table_version,
+                min(moment) FILTER (table_name = 'silver.segment_metric') AS silver_at,
+                min(moment) FILTER (table_name = 'gold.congestion_scores') AS gold_at
+            FROM taken GROUP BY table_version
         ), reading AS (
-            SELECT epoch_us(kafka_timestamp) AS sent, landing.table_version
+            SELECT epoch_us(kafka_timestamp) AS sent, landing.table_version, bronze_at
             FROM bronze ASOF JOIN landing
                 ON bronze.partition = landing.partition AND bronze."offset" >= landing.first_offset
-        ), hop AS (
-            SELECT (min(epoch_us(scored.committed_at)) OVER (PARTITION BY scored.table_version)
-                - reading.sent) / 1e6 AS seconds
-            FROM reading JOIN scored USING (table_version)
-            WHERE reading.table_version > {since_version}
         )
-        SELECT quantile_cont(seconds, {list(QUANTILES)}) AS quantiles, count(*) AS readings
-        FROM hop
+        SELECT {aggregations} FROM reading JOIN done USING (table_version)
+        WHERE table_version > {since_version} AND gold_at IS NOT NULL
     """
-    found = select(query, **tables).to_pylist()[0]
-    values = found["quantiles"] or [None] * len(QUANTILES)
-    names = [f"p{round(quantile * 100)}_seconds" for quantile in QUANTILES]
-    return {**dict(zip(names, values, strict=True)), "readings": found["readings"]}
+    return select(query, **tables)

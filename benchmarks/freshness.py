@@ -1,0 +1,84 @@
+"""`traffic bench freshness`: how long a reading takes from Kafka to gold under a live load."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+from benchmarks.home import BenchHome, temporary_home
+from benchmarks.live import LiveLoad, Observed, run_live, say
+from benchmarks.report import Result
+from lakehouse.audit import balance
+from lakehouse.freshness import Quantiles, freshness_seconds, hop_seconds
+from lakehouse.runtime.kafka import KAFKA
+from lakehouse.runtime.mlflow import MLFLOW
+
+PARTITIONS = 4
+HISTORY = timedelta(hours=24)
+HISTORY_SECONDS_BETWEEN_READINGS = 100
+"""Of one segment: three readings a window."""
+
+NOT_THE_PIPELINE = {"producer", "bench"}
+
+
+def measure(load: LiveLoad) -> Result:
+    """Make a champion from simulated history, run the live load, and tell how fresh gold was.
+
+    Raises:
+        Unavailable: a server or a process failed, or gold did not catch up.
+    """
+    with temporary_home((KAFKA, MLFLOW), PARTITIONS) as home:
+        lake = home.lake(load.segments)
+        _make_champion(home, load)
+        seen = run_live(home, lake, load)
+        fresh = freshness_seconds(lake, since_version=seen.since_version)
+        hops = hop_seconds(lake, since_version=seen.since_version)
+        checks = balance(lake, home.offsets())
+    audit_ok = (
+        all(check.is_ok for check in checks)
+        and fresh["readings"] == seen.landed
+        and not seen.reports["lander"]["dead_letters"]
+    )
+    return {**summary(load, seen, fresh, audit_ok=audit_ok), "hops": hops}
+
+
+def summary(load: LiveLoad, seen: Observed, fresh: Quantiles, *, audit_ok: bool) -> Result:
+    """Put the figures together.
+
+    A CPU second is one of servers, lander or stream: the producer is the load. The gates' share is
+    of lander and stream from the first reading of the load to their end, which is what they report.
+    """
+    pipeline = sum(
+        seconds for name, seconds in seen.cpu_seconds.items() if name not in NOT_THE_PIPELINE
+    )
+    gates = sum(report["gate_cpu_seconds"] for report in seen.reports.values())
+    return {
+        **fresh,
+        "events_per_second": seen.records / seen.seconds,
+        "events_per_cpu_second": seen.records / pipeline,
+        "audit_ok": audit_ok,
+        "gate_cpu_ratio": gates / seen.pipeline_cpu_seconds,
+        "seconds": seen.seconds,
+        "cpu_seconds": dict(seen.cpu_seconds),
+        "rss_bytes": dict(seen.rss_bytes),
+        "lag": dict(seen.lag),
+        "batches": {name: report["batches"] for name, report in seen.reports.items()},
+        "load": asdict(load),
+    }
+
+
+def _make_champion(home: BenchHome, load: LiveLoad) -> None:
+    """History through every real step: landed, streamed into silver, learnt from."""
+    say(f"making a champion from {HISTORY / timedelta(hours=1):g} h of simulated history")
+    start = datetime.now(UTC) - HISTORY
+    history = LiveLoad(
+        rate=load.segments / HISTORY_SECONDS_BETWEEN_READINGS,
+        segments=load.segments,
+        seed=load.seed + 1,
+    )
+    home.run(
+        *history.command("--unpaced", "--seconds", str(HISTORY.total_seconds())),
+        "--start", f"{start:%Y-%m-%dT%H:%M:%S}",
+    )  # fmt: skip
+    home.run("land", "--once")
+    home.run("stream", "--once")
+    home.run("model", "train", "--json")

@@ -1,0 +1,164 @@
+"""A live load on the running lander and stream, and what is seen of it from outside."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.home import BenchHome
+from benchmarks.lag import LagWatch
+from benchmarks.processes import Child, Meter, alone, taken, tree
+from lakehouse.tables import Lake
+from specs.errors import Unavailable
+
+WARM_UP_SECONDS = 20.0
+"""From the first reading of the load to the measurement, for the JIT."""
+
+START_SECONDS, DRAIN_SECONDS = 180.0, 60.0
+SAMPLE_SECONDS, LAG_SECONDS = 1.0, 5.0
+
+
+@dataclass(frozen=True)
+class LiveLoad:
+    """Readings whose event time is now.
+
+    Attributes:
+        rate: readings per second, over all segments.
+        segments: of the simulated city.
+        seconds: how long it is measured.
+        seed: decides every reading.
+    """
+
+    rate: float = 2000.0
+    segments: int = 500
+    seconds: float = 300.0
+    seed: int = 0
+
+    def command(self, *more: str) -> tuple[str, ...]:
+        """`traffic produce simulate` with this load; without end unless ``more`` says so."""
+        return (
+            "produce", "simulate", "--json", "--segments", str(self.segments),
+            "--rate", str(self.rate), "--seed", str(self.seed), *more,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was seen while the load ran.
+
+    Attributes:
+        since_version: bronze commits up to this one are not part of the measurement.
+        landed: rows of bronze in the commits past that one.
+        records: readings that Kafka took while measured.
+        seconds: how long was measured.
+        cpu_seconds: by process, while measured.
+        rss_bytes: peak by process.
+        pipeline_cpu_seconds: of lander and stream, from the first reading of the load to the last.
+        lag: readings that Kafka has and bronze has not, and that bronze has and gold has not.
+        reports: what lander and stream said at their end.
+    """
+
+    since_version: int
+    landed: int
+    records: int
+    seconds: float
+    cpu_seconds: Mapping[str, float]
+    rss_bytes: Mapping[str, int]
+    pipeline_cpu_seconds: float
+    lag: Mapping[str, object]
+    reports: Mapping[str, Mapping[str, float]]
+
+
+class _Watched:
+    """The processes of a run: kept an eye on, sampled."""
+
+    def __init__(self, home: BenchHome, watch: LagWatch) -> None:
+        self.meter, self.watch = Meter(), watch
+        self._children: list[Child] = []
+        self.meter.watch("bench", alone(os.getpid()))
+        for name, pid in home.server_pids.items():
+            self.meter.watch(name, tree(pid))
+
+    def add(self, name: str, child: Child) -> None:
+        self._children.append(child)
+        self.meter.watch(name, tree(child.process.pid))
+
+    def forget(self, child: Child) -> None:
+        """It has ended, as it should."""
+        self._children.remove(child)
+
+    def look(self, seconds: float, *, with_lag: bool = False) -> None:
+        """Sample for so long; ends at once when a process fails."""
+        began = time.monotonic()
+        lag_due = began
+        while (passed := time.monotonic() - began) < seconds:
+            for child in self._children:
+                child.check()
+            self.meter.sample()
+            if with_lag and time.monotonic() >= lag_due:
+                self.watch.sample()
+                lag_due += LAG_SECONDS
+            time.sleep(max(0.0, min(SAMPLE_SECONDS, seconds - passed)))
+
+    def until_in_gold(self, seconds: float) -> None:
+        """Wait until everything that Kafka holds is in gold.
+
+        Raises:
+            Unavailable: it is not after so long.
+        """
+        deadline = time.monotonic() + seconds
+        while any(behind := self.watch.now().values()):
+            if time.monotonic() > deadline:
+                raise Unavailable(f"after {seconds:g} s readings are not in gold: {list(behind)}")
+            self.look(SAMPLE_SECONDS)
+
+
+def run_live(home: BenchHome, lake: Lake, load: LiveLoad) -> Observed:
+    """Start lander and stream, warm them up, load them, and let them finish.
+
+    Raises:
+        Unavailable: a process failed, or gold did not catch up.
+    """
+    topic = home.specs.topics["traffic_event"].topic
+    with home.child("land") as lander, home.child("stream") as stream, home.admin() as admin:
+        watch = LagWatch(lake, admin, topic)
+        watched = _Watched(home, watch)
+        watched.add("lander", lander)
+        watched.add("stream", stream)
+        say("starting lander and stream")
+        home.run(*load.command("--seconds", "1"))
+        watched.until_in_gold(START_SECONDS)
+        idle = watched.meter.sample()
+        with home.child(*load.command()) as producer:
+            watched.add("producer", producer)
+            say(f"warming up for {WARM_UP_SECONDS:g} s, then measuring for {load.seconds:g} s")
+            watched.look(WARM_UP_SECONDS)
+            since, sent = watch.bronze_version, watch.records_in_kafka
+            before, began = watched.meter.sample(), time.monotonic()
+            watched.look(load.seconds, with_lag=True)
+            after, seconds = watched.meter.sample(), time.monotonic() - began
+            watch.sample()
+            records = watch.records_in_kafka - sent
+            producer.stop()
+            watched.forget(producer)
+        watched.until_in_gold(DRAIN_SECONDS)
+        pipeline = taken(idle, watched.meter.sample())
+        reports: dict[str, Any] = {"lander": lander.stop(), "stream": stream.stop()}
+    return Observed(
+        since_version=since,
+        landed=watch.rows_after(since),
+        records=records,
+        seconds=seconds,
+        cpu_seconds=taken(before, after),
+        rss_bytes=watched.meter.peak_rss_bytes,
+        pipeline_cpu_seconds=pipeline["lander"] + pipeline["stream"],
+        lag=watch.summary(load.rate),
+        reports=reports,
+    )
+
+
+def say(message: str) -> None:
+    """Tell the user what goes on, beside the result."""
+    print(message, file=sys.stderr, flush=True)
