@@ -1,6 +1,5 @@
 """`traffic bench freshness`: how long a reading takes from Kafka to gold under a live load."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
