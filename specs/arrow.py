@@ -17,6 +17,7 @@ PRIMITIVE_TYPES: dict[str, pa.DataType] = {
     "date": pa.date32(),
     "binary": pa.binary(),
 }
+PARTS = {"array": 1, "map": 2}
 
 
 def _split_top_level(text: str) -> list[str]:
@@ -43,12 +44,14 @@ def arrow_type(type_name: str) -> pa.DataType:
     if match is None:
         raise SpecError(f"{type_name!r} is not a type; use one of {sorted(PRIMITIVE_TYPES)}")
     outer, parts = match[1], _split_top_level(match[2])
+    if outer in PARTS and len(parts) != PARTS[outer]:
+        raise SpecError(f"{type_name!r} is not a type: {outer} has {PARTS[outer]} in its brackets")
     if outer == "array":
         return pa.list_(arrow_type(parts[0]))
     if outer == "map":
         return pa.map_(arrow_type(parts[0]), arrow_type(parts[1]))
-    fields = [part.split(":", 1) for part in parts]
-    return pa.struct([(name.strip(), arrow_type(kind.strip())) for name, kind in fields])
+    fields = [part.partition(":") for part in parts]
+    return pa.struct([(name.strip(), arrow_type(kind.strip())) for name, _, kind in fields])
 
 
 def arrow_field(column: Column) -> pa.Field:

@@ -30,6 +30,11 @@ def _flow_faults(specs: Specs) -> Iterator[str]:
 
 
 def _silver_faults(specs: Specs) -> Iterator[str]:
+    needed = {"silver.segment_metric", "silver.road_segment", "gold.network_kpi"}
+    absent = needed - set(specs.tables)
+    if absent:
+        yield f"schemas/tables: no file describes {', '.join(sorted(absent))}"
+        return
     transforms = specs.transforms
     table = specs.tables["silver.segment_metric"]
     made = {e.name for e in (*transforms.aggregations, *transforms.derived)} | {

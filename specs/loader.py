@@ -59,7 +59,7 @@ def load_file(path: Path, model: type[Model]) -> Model:
             for fault in error.errors()
         )
         raise SpecError(f"{path}: {faults}") from error
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SpecError(f"{path}: {error}") from error
 
 
