@@ -91,7 +91,7 @@ def stream(once: Once = False) -> None:
     beside = _reconciliation(spark, settings, stream, models)
     query = stream.start(spark, pace, once=once)
     try:
-        job.run(query, stopped, beside)
+        stream.run(query, stopped, beside)
     finally:
         stream.close()
     print(json.dumps(stream.report()))

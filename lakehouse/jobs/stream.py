@@ -1,7 +1,6 @@
 """The stream: bronze to silver to gold, one Spark micro-batch after the other."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,6 +52,10 @@ class Streamed:
     score_rows: int = 0
 
 
+class Stopped(Exception):
+    """A batch came after the stream was asked to stop; it is repeated at the next start."""
+
+
 class Stream:
     """Driver side of the stream: what happens to the windows that a micro-batch changed."""
 
@@ -64,6 +67,8 @@ class Stream:
         self._publisher = publisher
         self.done = Streamed()
         self.silver_was_corrected = threading.Event()
+        self._one_batch, self._stopping = threading.Lock(), False
+        self._failure: Exception | None = None
         self._journal = Journal(lake, [SILVER, "gold.congestion_scores", "gold.network_kpi"])
         self._segments = Segments(lake)
         self.silver = GatedTable(lake, SILVER, self._journal, publisher)
@@ -104,6 +109,50 @@ class Stream:
             GateFailed: a row breaks a rule; nothing of its layer was committed.
             Fenced: another driver runs the same stream.
         """
+        with self._one_batch:
+            if self._stopping:
+                raise Stopped
+            try:
+                self._take_batch(changed, batch_id)
+            except Exception as error:
+                self._failure = error  # Spark's own report of it buries it in a plan
+                raise
+
+    def run(
+        self, query: "StreamingQuery", stopped: Callable[[], bool], beside: Callable[[], None]
+    ) -> None:
+        """Wait until the query ends or ``stopped()``; a batch that has begun is finished.
+
+        ``beside`` is called again and again while the query runs.
+
+        Raises:
+            GateFailed: a batch was refused.
+            Unavailable: a server did not answer.
+        """
+        try:
+            while query.isActive and not stopped():
+                query.awaitTermination(POLL_SECONDS)  # type: ignore[arg-type]  # takes floats
+                beside()
+            if query.isActive:
+                self._stop(query)
+        except Exception:
+            if self._failure is None:
+                raise
+            raise self._failure from None
+
+    def _stop(self, query: "StreamingQuery") -> None:
+        """End the query between two batches; what Spark has begun meanwhile it repeats."""
+        from pyspark.sql import SparkSession
+
+        self._stopping = True
+        with self._one_batch:
+            pass  # the batch at hand has finished
+        session = SparkSession.getActiveSession()
+        if session is not None:
+            session.sparkContext.setLogLevel("OFF")  # Spark is loud about being interrupted
+        query.stop()
+
+    def _take_batch(self, changed: "DataFrame", batch_id: int) -> None:
         aggregates = changed.toArrow()
         plan = span(self._checkpoint, batch_id)
         if self._segments.refresh() or self.silver_was_corrected.is_set():
@@ -147,22 +196,3 @@ class Stream:
             job="stream", spec_version=self._lake.specs.version, batch_id=batch_id,
             source_versions=plan.versions,
         )  # fmt: skip
-
-
-def run(query: "StreamingQuery", stopped: Callable[[], bool], beside: Callable[[], None]) -> None:
-    """Wait until the query ends or ``stopped()``; a batch that has begun is finished.
-
-    ``beside`` is called again and again while the query runs.
-
-    Raises:
-        Exception: whatever ended the query.
-    """
-    while query.isActive and not stopped():
-        query.awaitTermination(POLL_SECONDS)  # type: ignore[arg-type]  # takes floats
-        beside()
-    while query.isActive and query.status["isTriggerActive"]:
-        time.sleep(POLL_SECONDS / 10)
-    query.stop()
-    failure = query.exception()
-    if failure is not None:
-        raise failure
