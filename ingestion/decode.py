@@ -78,7 +78,7 @@ class EventDecoder:
             try:
                 if value is None or len(value) > limit:
                     raise msgspec.DecodeError
-                events.append(decode(value))
+                events.append(decode(value.decode()))  # msgspec skips unknown keys unseen
                 kept.append(index)
             except (msgspec.MsgspecError, ValueError) as error:
                 unreadable.append(Unreadable(index, *_diagnose(value, limit, error)))
