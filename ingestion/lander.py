@@ -1,5 +1,6 @@
 """Kafka to bronze: judge, gate, dead letters first, then one Delta commit with its offsets."""
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -99,12 +100,17 @@ class Lander:
             GateFailed: a batch broke an expectation; nothing of it was committed.
             Unavailable: Kafka has gone for good, or offsets that were never read are deleted.
         """
-        while not stopped():
-            self._land_next()
+        self._land_until(stopped)
 
     def run_once(self, stopped: Callable[[], bool]) -> None:
         """Land what the assigned partitions hold now, then return. Raises as `run` does."""
-        while not stopped() and not self._caught_up():
+        self._land_until(lambda: stopped() or self._caught_up())
+
+    def _land_until(self, is_done: Callable[[], bool]) -> None:
+        # What is loaded by now stays: else the thousands of messages of a batch have the collector
+        # walk Great Expectations' million objects, again and again (a quarter of our CPU).
+        gc.freeze()
+        while not is_done():
             self._land_next()
 
     def close(self) -> None:
