@@ -49,7 +49,8 @@ def with_percentiles(
 ) -> pa.Table:
     """Replace the packed counts by percentiles of the measure.
 
-    Linear inside a bin, and never outside the lowest and highest value of the window.
+    Linear between the two values that a percentile falls between. The lowest and highest value are
+    known; any other is known to its bin, whose values are taken to lie evenly in it.
 
     Args:
         aggregates: the packed counts, with the columns ``histogram.lowest`` and ``.highest``.
@@ -58,20 +59,36 @@ def with_percentiles(
     """
     counts = bin_counts(aggregates, histogram)
     total = counts.sum(axis=1)
-    cumulated = counts.cumsum(axis=1)
     low, high = (
         aggregates[name].to_numpy().astype(np.float64)
         for name in (histogram.lowest, histogram.highest)
     )
     kept = [name for name in aggregates.column_names if not name.startswith("bins_")]
     made = aggregates.select(kept)
-    every = np.arange(len(total))
+
+    def value_at(k: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        inner = np.clip(_sorted_value(counts, k, histogram), low, high)
+        return np.where(k == 0, low, np.where(k == total - 1, high, inner))
+
     for percentile in percentiles:
         rank = percentile.quantile * (total - 1)  # of the sorted values, from 0
-        place = np.minimum((cumulated <= rank[:, None]).sum(axis=1), histogram.bins - 1)
-        before = cumulated[every, place] - counts[every, place]
-        inside = (rank - before + 0.5) / np.maximum(counts[every, place], 1)
-        value = np.clip((place + inside) * histogram.bin_width, low, high)
+        below = np.floor(rank)
+        lower, upper = value_at(below), value_at(np.minimum(below + 1, total - 1))
+        value = lower + (rank - below) * (upper - lower)
         column = pa.array(value, pa.float64(), mask=total == 0)
         made = made.append_column(percentile.name, column)
     return made
+
+
+def _sorted_value(
+    counts: npt.NDArray[np.int64], k: npt.NDArray[np.float64], histogram: Histogram
+) -> npt.NDArray[np.float64]:
+    """Estimate of each row's ``k``-th smallest value, from 0."""
+    cumulated, every = counts.cumsum(axis=1), np.arange(len(counts))
+    place = np.minimum((cumulated <= k[:, None]).sum(axis=1), histogram.bins - 1)
+    count = counts[every, place]
+    before = cumulated[every, place] - count
+    value: npt.NDArray[np.float64] = (
+        place + (k - before + 0.5) / np.maximum(count, 1)
+    ) * histogram.bin_width
+    return value
