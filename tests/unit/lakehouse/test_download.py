@@ -166,7 +166,7 @@ def test_a_disk_that_fills_up_is_named(mirror: Mirror, tmp_path: Path) -> None:
 
 
 def test_pinned_artifacts_are_where_maven_puts_them() -> None:
-    assert len(pinned()["spark"]) == 11
+    assert len(pinned()["spark"]) == 12
     assert Artifact(artifact="a.b:c:1", bytes=1, sha256="0" * 64).path == "a/b/c/1/c-1.jar"
     server = Artifact(artifact="a.b:c:1:tar.gz", bytes=1, sha256="0" * 64)
     assert server.path == "a/b/c/1/c-1.tar.gz"
