@@ -88,11 +88,10 @@ def silver_recompute(start: From, end: To) -> None:
 def silver_reconcile() -> None:
     """Find late readings that the stream did not count, and recompute the windows they touch."""
     from lakehouse.jobs.reconcile import Reconciler
-    from lakehouse.journal import now
 
     settings, lake = _lake()
     reconciler = Reconciler(lake, _silver_job(settings, lake), lambda: _gold_job(settings, lake))
-    print(json.dumps({"rows_written": reconciler.reconcile(now())}))
+    print(json.dumps({"rows_written": reconciler.reconcile()}))
 
 
 @gold.command("recompute")

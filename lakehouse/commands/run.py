@@ -24,7 +24,6 @@ def _reconciliation(
 
     from lakehouse.jobs.recompute import GoldRecompute, SilverRecompute
     from lakehouse.jobs.reconcile import Reconciler
-    from lakehouse.journal import now
     from lakehouse.publish import KafkaPublisher
     from lakehouse.services import kafka_bootstrap
     from lakehouse.tables import Lake
@@ -40,7 +39,7 @@ def _reconciliation(
         nonlocal due
         if time.monotonic() < due:
             return
-        if reconciler.reconcile(now()):
+        if reconciler.reconcile():
             stream.silver_was_corrected.set()
         due = time.monotonic() + settings.reconcile_seconds
 

@@ -1,6 +1,6 @@
 """Late readings: finds the windows whose events silver has not counted, and recomputes them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,11 +18,12 @@ class Checked:
     """How far earlier checks went.
 
     Attributes:
-        landed_at: readings that landed up to then were looked at, those of open windows excepted.
+        offsets: partition to the last offset that was looked at, open windows excepted. Not a
+            time: a reading is stamped before its commit, so one of an earlier stamp may come.
         final_until: windows that ended up to then were final.
     """
 
-    landed_at: datetime
+    offsets: Mapping[int, int]
     final_until: datetime
 
 
@@ -34,7 +35,9 @@ def final_until(lake: Lake) -> datetime | None:
     return pc.max(ends).as_py() if len(ends) else None
 
 
-def uncounted(lake: Lake, final: datetime, checked: Checked | None = None) -> list[datetime]:
+def uncounted(
+    lake: Lake, final: datetime, checked: Checked | None = None
+) -> tuple[list[datetime], Checked]:
     """Starts of the final primary windows where bronze and silver disagree on a count of events.
 
     Bronze's side is counted anew, so that whatever the stream dropped, for whatever reason, is
@@ -44,11 +47,17 @@ def uncounted(lake: Lake, final: datetime, checked: Checked | None = None) -> li
         lake: the tables.
         final: windows that end up to then are final.
         checked: what an earlier call has seen; only what has come since is looked at.
+
+    Returns:
+        The starts, in order, and what this call has seen.
     """
     size = timedelta(seconds=lake.specs.transforms.primary.size_seconds)
-    starts = _candidates(lake, final, checked, size)
-    if not starts:
-        return []
+    starts, seen = _candidates(lake, final, checked, size)
+    return (_disagreeing(lake, starts, size) if starts else []), seen
+
+
+def _disagreeing(lake: Lake, starts: list[datetime], size: timedelta) -> list[datetime]:
+    """Those of ``starts`` where bronze and silver disagree on a segment's count of events."""
     low, high, days = min(starts), max(starts) + size, sorted({start.date() for start in starts})
     event_time, event_date = pc.field("event_time"), pc.field("event_date")
     landed = lake.table(BRONZE).read(
@@ -83,22 +92,39 @@ def uncounted(lake: Lake, final: datetime, checked: Checked | None = None) -> li
 
 def _candidates(
     lake: Lake, final: datetime, checked: Checked | None, size: timedelta
-) -> list[datetime]:
+) -> tuple[list[datetime], Checked]:
     """Starts of the final windows that readings not checked yet belong to."""
     bronze = lake.table(BRONZE)
     bronze.refresh()
-    where = pc.field("event_time") < final
-    if checked is not None:
-        late = pc.field("landed_at") > checked.landed_at
-        where = where & (late | (pc.field("event_time") >= checked.final_until))
-    times = bronze.read(columns=["event_time"], where=where)
+    columns = ["partition", "offset", "event_time"]
+    landed = bronze.read(columns=columns, where=None if checked is None else _unseen(checked))
+    newest = select(
+        'SELECT partition, max("offset") AS reached FROM landed GROUP BY ALL', landed=landed
+    )
+    offsets = dict(checked.offsets) if checked is not None else {}
+    for row in newest.to_pylist():
+        offsets[row["partition"]] = max(row["reached"], offsets.get(row["partition"], -1))
     micros = size // MICROSECOND
     query = f"""
         SELECT DISTINCT make_timestamptz(epoch_us(event_time) // {micros} * {micros})
-            AS window_start FROM times ORDER BY window_start
+            AS window_start FROM landed ORDER BY window_start
     """
-    found: Iterable[datetime] = select(query, times=times)["window_start"].to_pylist()
-    return [start for start in found if start + size <= final]
+    starts = select(query, landed=landed)["window_start"].to_pylist()
+    return [start for start in starts if start + size <= final], Checked(offsets, final)
+
+
+def _unseen(checked: Checked) -> pc.Expression:
+    """Readings of windows that were open, or past the offsets that were looked at.
+
+    Only comparisons: by these Arrow skips the files whose statistics rule them out.
+    """
+    partition, offset = pc.field("partition"), pc.field("offset")
+    partitions = range(max(checked.offsets, default=-1) + 1)
+    unseen = (pc.field("event_time") >= checked.final_until) | (partition >= len(partitions))
+    for number in partitions:
+        past = offset > checked.offsets.get(number, -1)
+        unseen = unseen | ((partition == number) & past)
+    return unseen
 
 
 def touched_ranges(starts: list[datetime], *, before: timedelta, after: timedelta) -> list[Range]:
@@ -123,11 +149,8 @@ class Reconciler:
         self._lake, self._silver, self._gold = lake, silver, gold
         self._checked: Checked | None = None
 
-    def reconcile(self, at: datetime) -> int:
+    def reconcile(self) -> int:
         """Recompute the final windows that lack readings; returns the rows of silver written.
-
-        Args:
-            at: now; what lands later is left to the next call.
 
         Raises:
             GateFailed: a row breaks a rule; nothing of its day was committed.
@@ -139,7 +162,7 @@ class Reconciler:
         spec = self._lake.specs.transforms
         size = timedelta(seconds=spec.primary.size_seconds)
         longest = timedelta(seconds=max(window.size_seconds for window in spec.windows))
-        starts = uncounted(self._lake, final, self._checked)
+        starts, checked = uncounted(self._lake, final, self._checked)
         written = sum(
             self._silver.recompute(part)
             for part in touched_ranges(starts, before=longest - size, after=size)
@@ -149,5 +172,5 @@ class Reconciler:
             gold = self._gold()
             for part in touched_ranges(starts, before=timedelta(0), after=reach):
                 gold.recompute(part)
-        self._checked = Checked(at, final)
+        self._checked = checked
         return written
