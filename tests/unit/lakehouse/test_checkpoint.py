@@ -1,0 +1,75 @@
+"""What a Spark checkpoint says of a batch: the bronze versions it reads, its watermark."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lakehouse.jobs.checkpoint import query_id, read_through, span
+
+
+def plan(folder: Path, batch: int, version: int, index: int = -1, watermark_ms: int = 0) -> None:
+    """Write the plan of a batch that ends before entry ``index`` + 1 of ``version``."""
+    metadata = {"batchWatermarkMs": watermark_ms, "batchTimestampMs": 1, "conf": {}}
+    offset = {"sourceVersion": 3, "reservoirVersion": version, "index": index}
+    (folder / "offsets").mkdir(exist_ok=True)
+    (folder / "commits").mkdir(exist_ok=True)
+    lines = ["v1", json.dumps(metadata), json.dumps(offset)]
+    (folder / "offsets" / str(batch)).write_text("\n".join(lines))
+
+
+def finish(folder: Path, batch: int) -> None:
+    (folder / "commits" / str(batch)).write_text('v1\n{"nextBatchWatermarkMs":0}')
+    (folder / "commits" / f".{batch}.crc").write_bytes(b"crc")
+
+
+def test_the_first_batch_reads_from_version_0(tmp_path: Path) -> None:
+    plan(tmp_path, 0, version=3)
+    assert span(tmp_path, 0).versions == (0, 2)
+
+
+def test_a_batch_reads_from_where_the_one_before_it_ended(tmp_path: Path) -> None:
+    plan(tmp_path, 0, version=3)
+    plan(tmp_path, 1, version=4)
+    assert span(tmp_path, 1).versions == (3, 3)
+
+
+def test_a_batch_that_stops_inside_a_version_counts_it_as_read(tmp_path: Path) -> None:
+    plan(tmp_path, 0, version=3, index=0)
+    plan(tmp_path, 1, version=3, index=5)
+    plan(tmp_path, 2, version=5, index=-1)
+    assert [span(tmp_path, batch).versions for batch in range(3)] == [(0, 3), None, (4, 4)]
+
+
+def test_a_batch_that_only_moves_the_watermark_reads_no_version(tmp_path: Path) -> None:
+    plan(tmp_path, 0, version=3)
+    plan(tmp_path, 1, version=3, watermark_ms=1_520_208_000_123)
+    found = span(tmp_path, 1)
+    assert found.versions is None
+    assert found.watermark == datetime(2018, 3, 5, 0, 0, 0, 123_000, UTC)
+
+
+def test_before_any_event_the_watermark_is_the_epoch(tmp_path: Path) -> None:
+    plan(tmp_path, 0, version=1)
+    assert span(tmp_path, 0).watermark == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_bronze_is_read_as_far_as_the_newest_finished_batch(tmp_path: Path) -> None:
+    assert read_through(tmp_path) == -1
+    for batch, version in enumerate((2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24)):
+        plan(tmp_path, batch, version)
+    assert read_through(tmp_path) == -1
+    for batch in range(11):
+        finish(tmp_path, batch)
+    assert read_through(tmp_path) == 21  # batch 10, which is newer than batch 9
+
+
+def test_a_stream_is_known_by_its_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "metadata").write_text('{"id":"aff0a8b1"}')
+    assert query_id(tmp_path) == "aff0a8b1"
+
+
+def test_a_plan_that_is_absent_is_no_empty_plan(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        span(tmp_path, 0)

@@ -1,0 +1,43 @@
+"""A range of windows is worked through day by day."""
+
+from lakehouse.jobs.recompute import Range
+from lakehouse.tables import Lake, Note
+from tests.rows import after, metric, table
+
+DAY = 86_400
+
+
+def test_a_range_is_cut_at_midnights() -> None:
+    parts = list(Range(after(-300), after(DAY + 600)).chunks())
+    assert parts == [
+        Range(after(-300), after(0)), Range(after(0), after(DAY)),
+        Range(after(DAY), after(DAY + 600)),
+    ]  # fmt: skip
+
+
+def test_a_range_that_ends_at_midnight_has_no_empty_part() -> None:
+    assert list(Range(after(0), after(DAY)).chunks()) == [Range(after(0), after(DAY))]
+
+
+def test_a_range_within_a_day_is_one_part() -> None:
+    assert list(Range(after(5), after(6)).chunks()) == [Range(after(5), after(6))]
+
+
+def test_an_empty_range_has_no_part() -> None:
+    assert list(Range(after(5), after(5)).chunks()) == []
+
+
+def test_a_range_holds_its_start_and_not_its_end(lake: Lake) -> None:
+    silver = lake.table("silver.segment_metric")
+    starts = (-300, 0, 300, 600, DAY)
+    rows = [metric("s:a", seconds) for seconds in starts]
+    silver.merge(table(lake, "silver.segment_metric", rows), Note(job="test", spec_version="v"))
+
+    def inside(first: float, end: float) -> list[object]:
+        where = Range(after(first), after(end)).window_starts()
+        rows = silver.read(columns=["window_start"], where=where)
+        return sorted(rows["window_start"].to_pylist())
+
+    assert inside(0, 600) == [after(0), after(300)]
+    assert inside(-300, 300) == [after(-300), after(0)]
+    assert inside(600, DAY) == [after(600)]
