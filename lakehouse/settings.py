@@ -48,6 +48,10 @@ class Settings(BaseSettings):
 
     spark_master: str = "local[2]"
     spark_driver_memory: str = "1500m"
+    spark_java_options: str = "-Xss4m -XX:TieredStopAtLevel=1"
+    """Deep stacks, since Spark's error messages hold whole plans; and the quick compiler only: the
+    other one takes a third of a core for minutes and micro-batches of small data gain nothing."""
+
     spark_partitions: Annotated[int, Field(ge=1)] = 2
     """Shuffle partitions; fixed for the life of a checkpoint."""
 

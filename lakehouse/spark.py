@@ -34,7 +34,7 @@ def session(settings: Settings) -> "SparkSession":
     for key, value in {
         "spark.driver.extraClassPath": classpath,
         "spark.driver.memory": settings.spark_driver_memory,
-        "spark.driver.extraJavaOptions": "-Xss4m",  # its error messages hold whole plans
+        "spark.driver.extraJavaOptions": settings.spark_java_options,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.local.dir": str(scratch),
