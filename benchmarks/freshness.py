@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from benchmarks.home import BenchHome, temporary_home
 from benchmarks.live import LiveLoad, Observed, run_live, say
-from benchmarks.report import Result
-from lakehouse.audit import balance
+from benchmarks.report import Result, audited
+from lakehouse.audit import Check, balance
 from lakehouse.freshness import Quantiles, freshness_seconds, hop_seconds
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
@@ -31,16 +31,15 @@ def measure(load: LiveLoad) -> Result:
         seen = run_live(home, lake, load)
         fresh = freshness_seconds(lake, since_version=seen.since_version)
         hops = hop_seconds(lake, since_version=seen.since_version)
-        checks = balance(lake, home.offsets())
-    audit_ok = (
-        all(check.is_ok for check in checks)
-        and fresh["readings"] == seen.landed
-        and not seen.reports["lander"]["dead_letters"]
-    )
-    return {**summary(load, seen, fresh, audit_ok=audit_ok), "hops": hops}
+        checks = [
+            *balance(lake, home.offsets()),
+            Check("readings measured", seen.landed, int(fresh["readings"] or 0)),
+            Check("dead letters", 0, int(seen.reports["lander"]["dead_letters"])),
+        ]
+    return {**summary(load, seen, fresh), "hops": hops, **audited(checks)}
 
 
-def summary(load: LiveLoad, seen: Observed, fresh: Quantiles, *, audit_ok: bool) -> Result:
+def summary(load: LiveLoad, seen: Observed, fresh: Quantiles) -> Result:
     """Put the figures together.
 
     A CPU second is one of servers, lander or stream: the producer is the load. The gates' share is
@@ -54,7 +53,6 @@ def summary(load: LiveLoad, seen: Observed, fresh: Quantiles, *, audit_ok: bool)
         **fresh,
         "events_per_second": seen.records / seen.seconds,
         "events_per_cpu_second": seen.records / pipeline,
-        "audit_ok": audit_ok,
         "gate_cpu_ratio": gates / seen.pipeline_cpu_seconds,
         "seconds": seen.seconds,
         "cpu_seconds": dict(seen.cpu_seconds),

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from lakehouse.audit import Check
 from specs.loader import load_specs
 from specs.system import Sla
 
@@ -66,6 +67,12 @@ def goals(slas: Sequence[Sla], bench: str, result: Mapping[str, Any]) -> list[Go
     return found
 
 
+def audited(checks: Sequence[Check]) -> Result:
+    """The books as part of a result: whether they balance, and each equation."""
+    rows = [{**asdict(check), "is_ok": check.is_ok} for check in checks]
+    return {"audit_ok": all(check.is_ok for check in checks), "checks": rows}
+
+
 def rounded(value: Any) -> Any:
     """``value`` with its fractions cut to four digits, all the way down."""
     if isinstance(value, float):
@@ -92,6 +99,11 @@ def show(result: Result, found: Sequence[Goal], *, as_json: bool) -> None:
         print(json.dumps(rounded({**result, "goals": [asdict(goal) for goal in found]})))
         return
     console = Console()
+    for check in result.get("checks", ()):
+        if not check["is_ok"]:
+            console.print(
+                f"[red]OFF[/] {check['name']}: {check['expected']:,} = {check['found']:,}"
+            )
     console.print(_figures(result))
     console.print(_goals(found))
 

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from benchmarks.report import Spread, finish, goals, rounded, spread
+from benchmarks.report import Spread, audited, finish, goals, rounded, spread
+from lakehouse.audit import Check
 from specs.system import Sla
 
 
@@ -68,6 +69,17 @@ def test_json_is_one_object_and_a_missed_goal_does_not_fail(
         "freshness": False, "gate_cost": True, "nothing_lost": True,
     }  # fmt: skip
     assert printed["p95_seconds"] == 3.25
+
+
+def test_one_equation_that_is_off_is_the_audit_that_is_off(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    good, bad = Check("offsets", 5, 5), Check("events", 5, 4)
+    assert audited([good])["audit_ok"] is True
+    found = audited([good, bad])
+    assert (found["audit_ok"], [row["is_ok"] for row in found["checks"]]) == (False, [True, False])
+    finish("freshness", found, as_json=False)
+    assert "OFF events: 5 = 4" in capsys.readouterr().out
 
 
 def test_books_that_are_off_fail(capsys: pytest.CaptureFixture[str]) -> None:

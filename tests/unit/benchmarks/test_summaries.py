@@ -43,7 +43,7 @@ def test_freshness_leaves_the_load_out_of_the_cost() -> None:
             "stream": {"gate_cpu_seconds": 0.3, "batches": 2},
         },
     )  # fmt: skip
-    found = freshness.summary(LiveLoad(), seen, {"p95_seconds": 1.5}, audit_ok=True)
+    found = freshness.summary(LiveLoad(), seen, {"p95_seconds": 1.5})
     assert found["p95_seconds"] == 1.5
     assert found["events_per_second"] == 60.0
     assert found["events_per_cpu_second"] == 100.0  # 600 by kafka's, lander's and stream's 6 s
