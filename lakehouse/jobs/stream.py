@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.jobs.checkpoint import Span, query_id, span
+from lakehouse.jobs.checkpoint import Span, query_id, span, unfinished
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.model_watch import ModelWatch
@@ -73,8 +73,7 @@ class Stream:
         self._segments = Segments(lake)
         self.silver = GatedTable(lake, SILVER, self._journal, publisher)
         self.silver.gate.warm_up()
-        opened = self.silver.table.read(where=~pc.field("is_final"))
-        self._open = OpenWindows(lake.specs.tables[SILVER], opened)
+        self._open = OpenWindows(lake.specs.tables[SILVER], self._opened())
         self.gold = Gold(lake, self._segments, self._journal, publisher, models)
 
     def start(self, spark: "SparkSession", pace: StreamPace, *, once: bool) -> "StreamingQuery":
@@ -135,6 +134,8 @@ class Stream:
                 beside()
             if query.isActive:
                 self._stop(query)
+            elif (failure := query.exception()) is not None:
+                raise failure  # it ended while we were busy beside it
         except Exception:
             if self._failure is None:
                 raise
@@ -184,6 +185,15 @@ class Stream:
         """Write the books."""
         self._journal.write()
         self.gold.close()
+
+    def _opened(self) -> pa.Table:
+        """Windows that are not final, or were made so by a batch that gold may not have seen."""
+        where, end = ~pc.field("is_final"), pc.field("window_end")
+        interrupted = unfinished(self._checkpoint)
+        if interrupted is not None:
+            before, reached = interrupted
+            where = where | ((end > before) & (end <= reached))
+        return self.silver.table.read(where=where)
 
     def _commit_silver(self, rows: pa.Table, note: Note, writer: str, batch_id: int) -> None:
         before = self.silver.table.progress(writer)
