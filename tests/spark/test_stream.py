@@ -1,0 +1,201 @@
+"""The stream gives the rows of a recompute, however readings are split, repeated or delayed."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from specs.errors import Unavailable
+from specs.loader import Specs
+from specs.tables import TopicSpec
+from tests.edited_specs import edited_specs
+from tests.memory_publisher import MemoryPublisher
+from tests.rows import after, reading
+from tests.spark.pipeline import SILVER, Pipeline, Row
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+HOUR = 3600
+KPI = "gold.network_kpi"
+MakePipeline = Callable[..., Pipeline]
+
+
+@pytest.fixture
+def make(spark: "SparkSession", tmp_path: Path, specs: Specs) -> MakePipeline:
+    def pipeline(name: str = "home") -> Pipeline:
+        return Pipeline(spark, tmp_path / name, specs)
+
+    return pipeline
+
+
+def at(number: int, seconds: float, speed_kmh: float | None = 50.0, segment: str = "s:a") -> Row:
+    """Reading ``number``, so many seconds after one o'clock."""
+    return reading(number, HOUR + seconds, speed_kmh, segment_id=segment)
+
+
+FIRST, LAST, EDGE = at(0, 0, 30.0), at(1, 299.999999, 60.0), at(2, 300, 20.0)
+MISSING, JUMP, BACK = at(3, 310, None), at(4, 899.999999, 90.0), at(5, 600, 45.0)
+OTHER, OTHER_EDGE = at(6, 420, 80.0, "s:b"), at(7, 300.000001, 81.0, "s:b")
+NEWEST = at(8, 1500, 70.0)  # moves the watermark to 900
+JUST_IN_TIME = at(9, 900.001, 40.0)
+
+SPLITS: dict[str, tuple[bool, Sequence[Sequence[Row]]]] = {
+    "one append": (False, [[
+        FIRST, LAST, EDGE, MISSING, JUMP, BACK, OTHER, OTHER_EDGE, NEWEST, JUST_IN_TIME, FIRST,
+    ]]),
+    "five appends, a driver each": (True, [
+        [FIRST, LAST, OTHER], [JUMP, FIRST, EDGE], [BACK, MISSING, JUMP, OTHER_EDGE], [NEWEST],
+        [JUST_IN_TIME, NEWEST],
+    ]),
+    "shuffled within the watermark": (False, [
+        [JUMP, OTHER_EDGE, EDGE], [OTHER, FIRST], [LAST, MISSING, JUMP, FIRST], [NEWEST, BACK],
+        [JUST_IN_TIME, OTHER],
+    ]),
+}  # fmt: skip
+"""Whether the stream runs after each append, and the appends; some readings come twice."""
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_stream_gives_the_rows_of_a_recompute(make: MakePipeline, split: str) -> None:
+    runs_each_time, appends = SPLITS[split]
+    streamed, batch = make("streamed"), make("batch")
+    for rows in appends:
+        streamed.land(*rows)
+        batch.land(*rows)
+        if runs_each_time:
+            streamed.run()
+    streamed.run()
+    batch.recompute()
+    assert streamed.rows() == batch.rows()
+    assert streamed.primary("s:a", "event_count", "speed_kmh_mean", "is_final") == {
+        HOUR: (2, 45.0, True), HOUR + 300: (2, 20.0, True), HOUR + 600: (2, 67.5, True),
+        HOUR + 900: (1, 40.0, False), HOUR + 1500: (1, 70.0, False),
+    }  # fmt: skip
+    assert streamed.primary("s:b", "event_count") == {HOUR + 300: (2,)}
+    kpis = {row["window_start"]: row["is_final"] for row in streamed.rows(KPI)}
+    assert kpis == {
+        after(HOUR + start): start < 900 for start in (0, 300, 600, 900, 1500)
+    }  # fmt: skip
+
+
+def test_what_the_watermark_drops_is_reconciled_one_revision_up(make: MakePipeline) -> None:
+    pipeline, batch = make("streamed"), make("batch")
+    reconciler = pipeline.reconciler()
+    pipeline.land(at(0, 0), at(1, 1500))
+    pipeline.run()
+    late, exactly, in_time = at(2, 10), at(3, 900), at(4, 900.001)  # the watermark stands at 900
+    pipeline.land(late, exactly, in_time)
+    pipeline.run()
+    asked = ("event_count", "revision", "is_final")
+    assert pipeline.primary("s:a", *asked) == {
+        HOUR: (1, 0, True), HOUR + 900: (1, 0, False), HOUR + 1500: (1, 0, False),
+    }  # fmt: skip
+
+    # The first window and its 15-minute ones; what the stream may still change is left to it.
+    assert reconciler.reconcile() == 1 + 3
+    assert pipeline.primary("s:a", *asked) == {
+        HOUR: (2, 1, True), HOUR + 900: (1, 0, False), HOUR + 1500: (1, 0, False),
+    }  # fmt: skip
+    pipeline.land(at(5, 2400))
+    pipeline.run()
+    reconciler.reconcile()
+    assert pipeline.primary("s:a", *asked) == {
+        HOUR: (2, 1, True), HOUR + 900: (2, 1, True), HOUR + 1500: (1, 0, True),
+        HOUR + 2400: (1, 0, False),
+    }  # fmt: skip
+    assert reconciler.reconcile() == 0
+
+    batch.land(*(at(n, s) for n, s in enumerate((0, 1500, 10, 900, 900.001, 2400))))
+    batch.recompute()
+    assert pipeline.rows() == batch.rows()
+    assert batch.recompute() == 0
+
+
+class Crashing(MemoryPublisher):
+    """Fails in the n-th call of one kind, as a driver does that dies there."""
+
+    def __init__(self, kind: str, number: int) -> None:
+        super().__init__()
+        self._kind, self._left = kind, number
+
+    def _count(self, kind: str) -> None:
+        self._left -= kind == self._kind
+        if not self._left:
+            raise Unavailable("crash")
+
+    def send(self, topic: TopicSpec, rows: pa.Table, *, dead: bool = False) -> None:
+        self._count("send")
+        super().send(topic, rows, dead=dead)
+
+    def flush(self) -> None:
+        self._count("flush")
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "commits_left"),
+    [
+        pytest.param("send", 1, 1, id="between silver and gold, of a batch with readings"),
+        pytest.param("flush", 1, 1, id="after gold, of a batch with readings"),
+        pytest.param("send", 2, 0, id="between silver and gold, of the watermark's batch"),
+    ],
+)
+def test_a_crash_after_a_commit_repeats_the_batch_and_doubles_nothing(
+    make: MakePipeline, kind: str, number: int, commits_left: int
+) -> None:
+    pipeline, undisturbed = make("crashed"), make("undisturbed")
+    for one in (pipeline, undisturbed):
+        one.land(at(0, 0), at(1, 10))
+        one.run()
+        one.land(at(2, 20), at(3, 1500))
+    pipeline.publisher = Crashing(kind, number)
+    with pytest.raises(Unavailable, match="crash"):
+        pipeline.run()
+    before = pipeline.versions()[SILVER]
+    pipeline.publisher = MemoryPublisher()
+    pipeline.run()
+    undisturbed.run()
+    assert pipeline.rows() == undisturbed.rows()
+    assert pipeline.rows(KPI) == undisturbed.rows(KPI)
+    assert pipeline.primary("s:a", "event_count", "is_final") == {
+        HOUR: (3, True), HOUR + 1500: (1, False),
+    }  # fmt: skip
+    assert pipeline.versions()[SILVER] == before + commits_left
+    # What was committed and not told is told again: both windows, the first as final.
+    told = [json.loads(value) for _, value in pipeline.publisher.sent["segment_metric"]]
+    final = {row["window_start"] for row in told if row["is_final"]}
+    assert "2018-03-05T01:00:00.000000Z" in final
+
+
+def test_a_segment_that_is_registered_later_is_picked_up(make: MakePipeline) -> None:
+    pipeline = make()
+    stream = pipeline.stream()
+    pipeline.land(at(0, 0))
+    pipeline.run(stream=stream)
+    pipeline.register("s:new")
+    pipeline.land(at(1, 0, segment="s:new"))
+    pipeline.run(stream=stream)
+    assert pipeline.primary("s:new", "event_count") == {HOUR: (1,)}
+
+
+def test_an_edited_window_length_changes_the_windows_with_no_code_edit(
+    spark: "SparkSession", tmp_path: Path
+) -> None:
+    minutes = edited_specs(
+        tmp_path, ("transforms.yaml", "id: five_minutes, size_seconds: 300, slide_seconds: 300",
+                   "id: five_minutes, size_seconds: 60, slide_seconds: 60"),
+    )  # fmt: skip
+    pipeline = Pipeline(spark, tmp_path / "home", minutes)
+    pipeline.land(at(0, 0), at(1, 59.999999), at(2, 60))
+    pipeline.run()
+    counted = {
+        row["window_start"]: row["event_count"]
+        for row in pipeline.rows() if row["window_seconds"] == 60
+    }  # fmt: skip
+    assert counted == {after(HOUR): 2, after(HOUR + 60): 1}
+    assert len(pipeline.rows(KPI)) == 2

@@ -1,0 +1,70 @@
+"""The stream's scores and indicators of final windows are those of a recompute."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from specs.loader import Specs
+from tests.rows import after, reading
+from tests.spark.pipeline import DAY, Pipeline
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from ml.score import LoadedModel
+
+pytestmark = pytest.mark.spark
+
+SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"
+
+
+def test_scores_of_final_windows_are_those_of_a_recompute(
+    spark: "SparkSession", tmp_path: Path, specs: Specs, champion: "LoadedModel"
+) -> None:
+    pipeline = Pipeline(spark, tmp_path / "home", specs, champion)
+    seven = 7 * 3600
+    pipeline.land(reading(0, seven, 30.0), reading(1, seven + 310, 80.0, segment_id="s:b"))
+    pipeline.run()
+    early = pipeline.rows(SCORES)
+    # The first window changes under its score, and so does what the second looks back at.
+    pipeline.land(reading(2, seven + 5, 90.0), reading(3, seven + 20, 20.0, segment_id="s:b"))
+    pipeline.land(reading(4, seven + 620, 45.0), reading(5, seven + 2400, 70.0))
+    pipeline.run()
+    streamed = pipeline.rows(SCORES)
+    assert [row for row in early if row in streamed] == []
+    asked = {
+        (row["segment_id"], (row["window_start"] - after(seven)).total_seconds(),
+         row["horizon_minutes"]): row["is_final"]
+        for row in streamed
+    }  # fmt: skip
+    assert asked == {
+        (segment, start, horizon): start < 1800
+        for segment, start in (
+            ("s:a", 0), ("s:a", 600), ("s:a", 2400), ("s:b", 0), ("s:b", 300),
+        )
+        for horizon in (15, 30, 60)
+    }  # fmt: skip
+    assert {row["model_version"] for row in streamed} == {7}
+    assert len({row["speed_kmh_predicted"] for row in streamed}) > 3
+    kpis = pipeline.rows(KPI)
+
+    assert pipeline.recompute_gold(DAY) == 0
+    assert (pipeline.rows(SCORES), pipeline.rows(KPI)) == (streamed, kpis)
+
+
+def test_late_readings_change_the_scores_of_every_window_that_looks_back_at_them(
+    spark: "SparkSession", tmp_path: Path, specs: Specs, champion: "LoadedModel"
+) -> None:
+    pipeline = Pipeline(spark, tmp_path / "home", specs, champion)
+    seven = 7 * 3600
+    pipeline.land(reading(0, seven, 30.0), reading(1, seven + 300, 35.0), reading(2, seven + 6000))
+    pipeline.run()
+    before = pipeline.rows(SCORES, but=())
+    pipeline.land(reading(3, seven + 10, 90.0))
+    pipeline.run()
+    assert pipeline.reconciler().reconcile() == 1 + 3
+    revised = [row for row in pipeline.rows(SCORES, but=()) if row not in before]
+    assert {row["window_start"] for row in revised} == {after(seven), after(seven + 300)}
+    assert {row["revision"] for row in revised} == {1}
+    assert pipeline.recompute_gold(DAY) == 0
