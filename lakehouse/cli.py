@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from lakehouse.commands import data, demo, model, produce, quality, run, specs, stack, topic
+from lakehouse.commands import bench, data, demo, model, produce, quality, run, specs, stack, topic
 from specs.errors import TrafficError
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ for command in (stack.up, stack.down, stack.status, run.land, run.stream, data.a
     app.command()(command)
 for name, group in {
     "specs": specs.app, "topic": topic.app, "segment": data.segment, "produce": produce.app,
-    "silver": data.silver, "gold": data.gold, "model": model.app, "quality": quality.app,
+    "bench": bench.app, "silver": data.silver, "gold": data.gold, "model": model.app, "quality": quality.app,
 }.items():  # fmt: skip
     app.add_typer(group, name=name)
 
