@@ -14,10 +14,18 @@ app = typer.Typer(
 )  # fmt: skip
 for command in (stack.up, stack.down, stack.status, run.land, run.stream, data.audit, demo.demo):
     app.command()(command)
-for name, group in {
-    "specs": specs.app, "topic": topic.app, "segment": data.segment, "produce": produce.app,
-    "bench": bench.app, "silver": data.silver, "gold": data.gold, "model": model.app, "quality": quality.app,
-}.items():  # fmt: skip
+GROUPS = {
+    "specs": specs.app,
+    "topic": topic.app,
+    "segment": data.segment,
+    "produce": produce.app,
+    "silver": data.silver,
+    "gold": data.gold,
+    "model": model.app,
+    "quality": quality.app,
+    "bench": bench.app,
+}
+for name, group in GROUPS.items():
     app.add_typer(group, name=name)
 
 

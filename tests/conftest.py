@@ -7,6 +7,7 @@ import pytest
 from lakehouse.tables import Lake
 from specs.loader import Specs, load_specs
 
+
 @pytest.fixture(scope="session")
 def specs() -> Specs:
     return load_specs()

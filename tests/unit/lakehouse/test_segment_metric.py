@@ -199,9 +199,7 @@ def test_rows_are_in_the_order_of_the_key() -> None:
         for size, end in ((900, 900), (300, 900), (300, 600))
     ]
     made = segment_metric(aggregates(sums), roads(), SPECS, watermark=NEVER, at=AT)
-    keys = zip(
-        made["window_seconds"].to_pylist(), made["window_start"].to_pylist(), strict=True
-    )
+    keys = zip(made["window_seconds"].to_pylist(), made["window_start"].to_pylist(), strict=True)
     assert list(keys) == [(300, after(300)), (300, after(600)), (900, after(0))]
 
 
