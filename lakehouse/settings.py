@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     mlflow_port: Port = 15000
 
     spark_master: str = "local[2]"
-    spark_driver_memory: str = "1500m"
+    spark_driver_memory: str = "1200m"
     spark_java_options: str = "-Xss4m -XX:TieredStopAtLevel=1"
     """Deep stacks, since Spark's error messages hold whole plans; and the quick compiler only: the
     other one takes a third of a core for minutes and micro-batches of small data gain nothing."""
@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     stream_trigger_seconds: Annotated[float, Field(ge=0)] = 0.3
     """A micro-batch begins at most this often."""
 
-    stream_max_bytes: Annotated[int, Field(ge=1)] = 8_000_000
+    stream_max_bytes: Annotated[int, Field(ge=1)] = 4_000_000
     """About how many bytes of bronze files one micro-batch reads."""
 
     reconcile_seconds: Annotated[float, Field(gt=0)] = 60.0
