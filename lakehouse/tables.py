@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
@@ -22,7 +23,7 @@ from specs.tables import TableSpec
 
 COMMITS_PER_CHECKPOINT = 50
 ROWS_WRITTEN = ("num_added_rows", "num_target_rows_inserted", "num_target_rows_updated")
-NOTE_KEY = "traffic"
+NOTE_KEY, ID_KEY = "traffic", "traffic_commit"
 
 
 @dataclass(frozen=True)
@@ -122,14 +123,15 @@ class LakeTable:
         """
         steps = tuple(steps)
         self._refuse_overtaken(steps)
+        commit_id = uuid.uuid4().hex
         try:
             write_deltalake(
                 self._delta, self._shaped(rows), mode="append",
-                commit_properties=_properties(note, steps),
+                commit_properties=_properties(note, steps, commit_id),
             )  # fmt: skip
         except CommitFailedError as error:
             raise Fenced(f"{self.spec.table}: {error}") from error
-        return self._last_commit()
+        return self._told(commit_id)
 
     def merge(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
         """Insert ``rows``, or update those whose key the table already has, in one commit.
@@ -145,18 +147,18 @@ class LakeTable:
         """
         steps = tuple(steps)
         shaped = self._shaped(rows)
-        predicate = _match(self.spec, shaped)
+        predicate, commit_id = _match(self.spec, shaped), uuid.uuid4().hex
 
         def once() -> None:
             self.refresh()
             self._refuse_overtaken(steps)
             self._delta.merge(
                 shaped, predicate=predicate, source_alias="source", target_alias="target",
-                commit_properties=_properties(note, steps),
+                commit_properties=_properties(note, steps, commit_id),
             ).when_matched_update_all().when_not_matched_insert_all().execute()  # fmt: skip
 
         self._retry_conflicts(once)
-        return self._last_commit()
+        return self._told(commit_id)
 
     def read(
         self, columns: list[str] | None = None, where: pc.Expression | None = None
@@ -204,13 +206,22 @@ class LakeTable:
             else:
                 return
 
-    def _last_commit(self) -> Commit:
-        return _commit(self.spec.table, self._delta.history(1)[0])
+    def _told(self, commit_id: str) -> Commit:
+        """What the log says of our commit; by now other writers' may stand after it."""
+        limit = 1
+        while True:
+            entries = self._delta.history(limit)
+            for entry in entries:
+                if entry.get(ID_KEY) == commit_id:
+                    return _commit(self.spec.table, entry)
+            if len(entries) < limit:
+                raise AssertionError(f"{self.spec.table}: commit {commit_id} is not in the log")
+            limit *= 10
 
 
-def _properties(note: Note, steps: tuple[Step, ...]) -> CommitProperties:
+def _properties(note: Note, steps: tuple[Step, ...], commit_id: str) -> CommitProperties:
     return CommitProperties(
-        custom_metadata={NOTE_KEY: json.dumps(asdict(note))},
+        custom_metadata={NOTE_KEY: json.dumps(asdict(note)), ID_KEY: commit_id},
         app_transactions=[Transaction(step.writer, step.after) for step in steps],
     )
 
