@@ -138,15 +138,15 @@ class Crashing(MemoryPublisher):
 
 
 @pytest.mark.parametrize(
-    ("kind", "number", "commits_left"),
+    ("kind", "number", "silver_left", "gold_left"),
     [
-        pytest.param("send", 1, 1, id="between silver and gold, of a batch with readings"),
-        pytest.param("flush", 1, 1, id="after gold, of a batch with readings"),
-        pytest.param("send", 2, 0, id="between silver and gold, of the watermark's batch"),
+        pytest.param("send", 1, 1, 2, id="between silver and gold, of a batch with readings"),
+        pytest.param("flush", 1, 1, 1, id="after gold, of a batch with readings"),
+        pytest.param("send", 2, 0, 1, id="between silver and gold, of the watermark's batch"),
     ],
 )
 def test_a_crash_after_a_commit_repeats_the_batch_and_doubles_nothing(
-    make: MakePipeline, kind: str, number: int, commits_left: int
+    make: MakePipeline, kind: str, number: int, silver_left: int, gold_left: int
 ) -> None:
     pipeline, undisturbed = make("crashed"), make("undisturbed")
     for one in (pipeline, undisturbed):
@@ -156,7 +156,7 @@ def test_a_crash_after_a_commit_repeats_the_batch_and_doubles_nothing(
     pipeline.publisher = Crashing(kind, number)
     with pytest.raises(Unavailable, match="crash"):
         pipeline.run()
-    before = pipeline.versions()[SILVER]
+    before = pipeline.versions()
     pipeline.publisher = MemoryPublisher()
     pipeline.run()
     undisturbed.run()
@@ -165,7 +165,8 @@ def test_a_crash_after_a_commit_repeats_the_batch_and_doubles_nothing(
     assert pipeline.primary("s:a", "event_count", "is_final") == {
         HOUR: (3, True), HOUR + 1500: (1, False),
     }  # fmt: skip
-    assert pipeline.versions()[SILVER] == before + commits_left
+    assert pipeline.versions()[SILVER] == before[SILVER] + silver_left
+    assert pipeline.versions()[KPI] == before[KPI] + gold_left
     # What was committed and not told is told again: both windows, the first as final.
     told = [json.loads(value) for _, value in pipeline.publisher.sent["segment_metric"]]
     final = {row["window_start"] for row in told if row["is_final"]}

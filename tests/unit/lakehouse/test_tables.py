@@ -1,6 +1,7 @@
 """Commits carry their rows, their progress and what they say of themselves."""
 
 from pathlib import Path
+from threading import Thread
 
 import pyarrow as pa
 import pytest
@@ -60,6 +61,23 @@ def test_two_writers_of_different_partitions_do_not_hinder_each_other(
         other.append(table(lake, BRONZE, [reading(2 * number + 1, 0)]), NOTE,
                      [Step("land/1", None if number == 0 else number - 1, number)])  # fmt: skip
     assert offsets(lake) == [0, 1, 2, 3, 4, 5]
+
+
+def test_each_of_two_writers_at_once_is_told_of_its_own_commits(lake: Lake) -> None:
+    told: dict[int, list[int]] = {1: [], 2: []}
+
+    def write(size: int) -> None:
+        bronze = Lake(lake.root, lake.specs).table(BRONZE)
+        rows = table(lake, BRONZE, [reading(number, 0) for number in range(size)])
+        told[size] += [bronze.append(rows, NOTE).rows_written for _ in range(25)]
+
+    lake.table(BRONZE)
+    threads = [Thread(target=write, args=(size,)) for size in told]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == {1: [1] * 25, 2: [2] * 25}
 
 
 def test_a_merge_updates_by_key_and_inserts_the_rest(lake: Lake) -> None:
