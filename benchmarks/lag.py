@@ -1,14 +1,20 @@
 """How far the tables are behind while a load runs, and whether they fall back."""
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from ingestion.lander import GROUP
 from ingestion.topics import TopicAdmin
+from lakehouse.journal import now
 from lakehouse.tables import Lake
 
 BRONZE, GOLD = "bronze.traffic_event", "gold.congestion_scores"
+
+Ledger = Sequence[Mapping[str, Any]]
+"""Rows of ops.ledger."""
 
 
 @dataclass(frozen=True)
@@ -38,58 +44,81 @@ def behind(samples: Sequence[int], rate: float) -> Behind:
     return Behind(samples[0], samples[-1], max(samples), growth < rate)
 
 
+def landed(ledger: Ledger, since_version: int) -> int:
+    """Rows of bronze in its commits past ``since_version``."""
+    return sum(rows for _, version, rows in _bronze(ledger) if version > since_version)
+
+
+def unscored(ledger: Ledger, moments: Sequence[datetime]) -> list[int]:
+    """Rows that bronze had and the scores of gold had not, at each of ``moments``."""
+    commits = list(_bronze(ledger))
+    scored = [
+        (row["committed_at"], row["source_version_last"])
+        for row in ledger
+        if row["table_name"] == GOLD and row["job"] == "stream"
+        and row["source_version_last"] is not None
+    ]  # fmt: skip
+    found = []
+    for moment in moments:
+        reached = max((version for at, version in scored if at <= moment), default=-1)
+        waiting = (rows for at, version, rows in commits if at <= moment and version > reached)
+        found.append(sum(waiting))
+    return found
+
+
+def _bronze(ledger: Ledger) -> Iterator[tuple[datetime, int, int]]:
+    """Time, version and rows of each commit to bronze."""
+    for row in ledger:
+        if row["table_name"] == BRONZE:
+            yield row["committed_at"], row["table_version"], row["rows_written"]
+
+
 class LagWatch:
     """Asks Kafka and the Delta logs where the lander and the stream are."""
 
     def __init__(self, lake: Lake, admin: TopicAdmin, topic: str) -> None:
-        """Start at the commits that are there."""
-        self._admin, self._topic = admin, topic
-        self._bronze, self._gold = lake.table(BRONZE), lake.table(GOLD)
-        self._rows: dict[int, int] = {}
-        self._seen = self._gold_seen = self._scored = -1
-        self.samples: dict[str, list[int]] = {"bronze": [], "gold": []}
-
-    @property
-    def bronze_version(self) -> int:
-        """The newest commit of bronze."""
-        return self._bronze.refresh()
+        """Watch the tables of ``lake`` fill from ``topic``."""
+        self._admin, self._topic, self._lake = admin, topic, lake
+        self._seen = self._scored = -1
+        self._moments: list[datetime] = []
+        self._unlanded: list[int] = []
 
     @property
     def records_in_kafka(self) -> int:
         """Records that the topic has taken."""
         return sum(place.end for place in self._admin.offsets([self._topic]))
 
-    def rows_after(self, version: int) -> int:
-        """Rows of bronze in the commits past ``version``."""
-        newest = self._bronze.refresh()
-        for commit in self._bronze.commits(after=self._seen):
-            self._rows[commit.version] = commit.rows_written
-        self._seen = newest
-        return sum(rows for at, rows in self._rows.items() if at > version)
+    @property
+    def bronze_version(self) -> int:
+        """The newest commit of bronze."""
+        return self._lake.table(BRONZE).refresh()
 
     @property
-    def scored_version(self) -> int:
-        """The newest commit of bronze whose readings are in the scores; -1 for none."""
-        newest = self._gold.refresh()
-        for commit in self._gold.commits(after=self._gold_seen):
-            if commit.note and commit.note["job"] == "stream" and commit.note["source_versions"]:
-                self._scored = max(self._scored, commit.note["source_versions"][1])
-        self._gold_seen = newest
-        return self._scored
-
-    def now(self) -> dict[str, int]:
-        """Readings that Kafka has and bronze has not, and that bronze has and gold has not."""
-        lags = self._admin.lag(GROUP, self._topic)
-        return {
-            "bronze": sum(lag.lag for lag in lags),
-            "gold": self.rows_after(self.scored_version),
-        }
+    def is_all_in_gold(self) -> bool:
+        """The lander has landed all that Kafka holds, and the stream has scored all of that."""
+        return self._unlanded_now() == 0 and self._scored_version() >= self.bronze_version
 
     def sample(self) -> None:
-        """Keep how it is now."""
-        for name, readings in self.now().items():
-            self.samples[name].append(readings)
+        """Keep how far the lander is behind now."""
+        self._unlanded.append(self._unlanded_now())
+        self._moments.append(now())
 
-    def summary(self, rate: float) -> dict[str, object]:
-        """What the samples say, by table."""
-        return {name: asdict(behind(samples, rate)) for name, samples in self.samples.items()}
+    def summary(self, ledger: Ledger, rate: float) -> dict[str, Behind]:
+        """What the samples say of the lander, and the finished ledger of the stream."""
+        return {
+            "bronze": behind(self._unlanded, rate),
+            "gold": behind(unscored(ledger, self._moments), rate),
+        }
+
+    def _unlanded_now(self) -> int:
+        return sum(lag.lag for lag in self._admin.lag(GROUP, self._topic))
+
+    def _scored_version(self) -> int:
+        """The newest commit of bronze whose readings are in the scores; -1 for none."""
+        gold = self._lake.table(GOLD)
+        newest = gold.refresh()
+        for commit in gold.commits(after=self._seen):
+            if commit.note and commit.note["job"] == "stream" and commit.note["source_versions"]:
+                self._scored = max(self._scored, commit.note["source_versions"][1])
+        self._seen = newest
+        return self._scored

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.home import BenchHome
-from benchmarks.lag import LagWatch
+from benchmarks.lag import Behind, LagWatch, landed
 from benchmarks.processes import Child, Meter, alone, taken, tree
 from lakehouse.tables import Lake
 from specs.errors import Unavailable
@@ -67,7 +67,7 @@ class Observed:
     cpu_seconds: Mapping[str, float]
     rss_bytes: Mapping[str, int]
     pipeline_cpu_seconds: float
-    lag: Mapping[str, object]
+    lag: Mapping[str, Behind]
     reports: Mapping[str, Mapping[str, float]]
 
 
@@ -109,9 +109,9 @@ class _Watched:
             Unavailable: it is not after so long.
         """
         deadline = time.monotonic() + seconds
-        while any(behind := self.watch.now().values()):
+        while not self.watch.is_all_in_gold:
             if time.monotonic() > deadline:
-                raise Unavailable(f"after {seconds:g} s readings are not in gold: {list(behind)}")
+                raise Unavailable(f"after {seconds:g} s the readings are not all in gold")
             self.look(SAMPLE_SECONDS)
 
 
@@ -146,15 +146,18 @@ def run_live(home: BenchHome, lake: Lake, load: LiveLoad) -> Observed:
         watched.until_in_gold(DRAIN_SECONDS)
         pipeline = taken(idle, watched.meter.sample())
         reports: dict[str, Any] = {"lander": lander.stop(), "stream": stream.stop()}
+    books = lake.table("ops.ledger")
+    books.refresh()
+    ledger = books.read().to_pylist()
     return Observed(
         since_version=since,
-        landed=watch.rows_after(since),
+        landed=landed(ledger, since),
         records=records,
         seconds=seconds,
         cpu_seconds=taken(before, after),
         rss_bytes=watched.meter.peak_rss_bytes,
         pipeline_cpu_seconds=pipeline["lander"] + pipeline["stream"],
-        lag=watch.summary(load.rate),
+        lag=watch.summary(ledger, load.rate),
         reports=reports,
     )
 
