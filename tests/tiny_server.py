@@ -4,6 +4,7 @@ Run as a program it does what ``traffic up`` does, with the servers named on its
 """
 
 import os
+import signal
 import sys
 
 from lakehouse.runtime.server import LOOPBACK, Launch, Server, accepts
@@ -33,5 +34,6 @@ FAILING = python("failing", "-c", "print('out of luck'); raise SystemExit(3)")
 DEAF = python("deaf", "-c", SLEEP)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored
     known = {server.name: server for server in (TINY, FAILING, DEAF)}
     up(Settings(), [known[name] for name in sys.argv[1:]])
