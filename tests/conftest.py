@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from lakehouse.tables import Lake
 from specs.loader import Specs, load_specs
+
+settings.register_profile("shared machine", deadline=None)  # how long one example takes is chance
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

@@ -237,7 +237,7 @@ def kafka_records(draw: st.DrawFn) -> list[KafkaRecord]:
     ]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(kafka_records())
 def test_every_record_gets_exactly_one_verdict_whatever_is_in_it(
     records: list[KafkaRecord],

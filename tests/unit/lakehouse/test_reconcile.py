@@ -136,7 +136,7 @@ def test_no_window_touches_no_range() -> None:
     assert touched_ranges([], before=MINUTES, after=MINUTES) == []
 
 
-class Recompute(SilverRecompute, GoldRecompute):
+class Silver(SilverRecompute):
     """Remembers what it was asked for, and says it wrote a row each."""
 
     def __init__(self) -> None:
@@ -147,13 +147,27 @@ class Recompute(SilverRecompute, GoldRecompute):
         return 1
 
 
+class Gold(GoldRecompute):
+    """Remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Range] = []
+
+    def recompute(self, asked: Range) -> int:
+        self.asked.append(asked)
+        return 0
+
+
+Recomputes = tuple[Silver, Gold]
+
+
 @pytest.fixture
-def recomputes() -> tuple[Recompute, Recompute]:
-    return Recompute(), Recompute()
+def recomputes() -> Recomputes:
+    return Silver(), Gold()
 
 
 def test_nothing_is_recomputed_before_a_window_is_final(
-    lake: Lake, recomputes: tuple[Recompute, Recompute]
+    lake: Lake, recomputes: Recomputes
 ) -> None:
     silver, gold = recomputes
     land(lake, reading(0, 0))
@@ -162,7 +176,7 @@ def test_nothing_is_recomputed_before_a_window_is_final(
 
 
 def test_every_window_that_holds_a_late_reading_is_recomputed_and_what_looks_back_at_it(
-    lake: Lake, recomputes: tuple[Recompute, Recompute]
+    lake: Lake, recomputes: Recomputes
 ) -> None:
     silver, gold = recomputes
     stream(lake, metric("s:a", 3000, is_final=True), metric("s:b", 1200, is_final=True))

@@ -111,7 +111,7 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
 def test_a_loaded_spec_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load_specs().transforms.watermark_seconds = 1  # type: ignore[misc]
+        load_specs().transforms.watermark_seconds = 1
 
 
 def test_any_edit_changes_the_fingerprint_and_nothing_else_does(tmp_path: Path) -> None:
