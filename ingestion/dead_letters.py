@@ -18,7 +18,9 @@ class DeadLetterTopic:
     def __init__(self, topic: TopicSpec, bootstrap: str) -> None:
         """Send to the dead-letter topic of ``topic`` on the Kafka at ``bootstrap``."""
         self._name = topic.dead_letter_topic
-        self._producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap, "enable.idempotence": True, "log_level": 2}
+        )
         self._failures: list[str] = []
 
     def send(self, dead: pa.Table) -> None:

@@ -48,6 +48,7 @@ class KafkaPublisher:
             "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5,
             "compression.type": "lz4", "queue.buffering.max.messages": 200_000,
             "on_delivery": self._note,
+                "log_level": 2,  # what goes wrong is said by delivery reports and by flush
         })  # fmt: skip
         self._failures: list[str] = []
 
