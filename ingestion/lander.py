@@ -167,13 +167,10 @@ class Lander:
         }  # fmt: skip
         if dead.num_rows:
             self._dlq.send(dead)
-            steps = [
-                Step(writer, self._dead.progress(writer), last)
-                for writer, last in self._lasts(judged)
-            ]
             commit = self._dead.append(
-                dead, self._note({"dead_lettered": dead.num_rows}, offsets), steps
-            )
+                dead, self._note({"dead_lettered": dead.num_rows}, offsets),
+                self._dead_steps(judged),
+            )  # fmt: skip
             self.landed.dead_letters += commit.rows_written
         steps = [
             Step(_writer(self._topic.topic, partition), self._reached[partition], last)
@@ -185,8 +182,14 @@ class Lander:
         self.landed.rows += commit.rows_written
         self._reached.update({p: last for p, (_, last) in judged.progress.items()})
 
-    def _lasts(self, judged: Judged) -> list[tuple[str, int]]:
-        return [(_writer(self._topic.topic, p), last) for p, (_, last) in judged.progress.items()]
+    def _dead_steps(self, judged: Judged) -> list[Step]:
+        """Never back: a crashed run may have written dead letters past the end of this batch."""
+        steps = []
+        for partition, (_, last) in judged.progress.items():
+            writer = _writer(self._topic.topic, partition)
+            written = self._dead.progress(writer)
+            steps.append(Step(writer, written, last if written is None else max(written, last)))
+        return steps
 
     def _unwritten_dead(self, judged: Judged) -> pa.Table:
         """Dead letters past those that a crashed run had written before its rows."""
