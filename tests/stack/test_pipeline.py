@@ -20,6 +20,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from ingestion.city import simulated_city
 from ingestion.decode import Record
 from ingestion.disturbance import Disturbance, disturb
+from ingestion.judge import Judge
 from ingestion.lander import Lander, LandingPace
 from ingestion.producer import KafkaSender, send_all
 from ingestion.records import KINDS, Records, Truth, joined
@@ -31,7 +32,7 @@ from lakehouse.freshness import freshness_seconds
 from lakehouse.jobs.checkpoint import read_through
 from lakehouse.jobs.training import train_champion
 from lakehouse.settings import Settings
-from lakehouse.tables import Commit, Lake, LakeTable, Note
+from lakehouse.tables import Commit, Lake, LakeTable, Note, Step
 from quality.refusal import BatchRefused
 from specs.errors import Fenced
 from specs.loader import Specs
@@ -209,6 +210,22 @@ def test_a_crash_between_dead_letters_and_rows_repeats_and_loses_nothing(
     with lander(city, lake) as heir:
         heir.run_once(never)
     assert heir.landed.dead_letters == sum(city.truth.malformed.values()) - len(written)
+    assert_each_record_landed_once(city, lake)
+
+
+def test_a_crash_does_not_repeat_dead_letters_however_the_batches_are_cut(
+    city: City, tmp_path: Path
+) -> None:
+    lake = city.lake(tmp_path)
+    early = [one for one in messages(city.kafka, "traffic_event") if (one.offset() or 0) <= 1500]
+    roads = lake.table("silver.road_segment").read(columns=["segment_id", "source"])
+    judged = Judge(city.specs).judge(cast("list[Record]", early), roads, START)
+    lasts = {partition: last for partition, (_, last) in judged.progress.items()}
+    steps = [Step(f"land/traffic_event/{partition}", None, lasts[partition]) for partition in lasts]
+    lake.table(DEAD).append(judged.dead, Note(job="land", spec_version="v"), steps)
+    # Batches that hold the end of one partition, past 1500, and the beginning of another.
+    with lander(city, lake, LandingPace(700, 0.25)) as heir:
+        heir.run_once(never)
     assert_each_record_landed_once(city, lake)
 
 
