@@ -166,9 +166,7 @@ def recomputes() -> Recomputes:
     return Silver(), Gold()
 
 
-def test_nothing_is_recomputed_before_a_window_is_final(
-    lake: Lake, recomputes: Recomputes
-) -> None:
+def test_nothing_is_recomputed_before_a_window_is_final(lake: Lake, recomputes: Recomputes) -> None:
     silver, gold = recomputes
     land(lake, reading(0, 0))
     assert Reconciler(lake, silver, lambda: gold).reconcile() == 0
