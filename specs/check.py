@@ -37,7 +37,7 @@ def _silver_faults(specs: Specs) -> Iterator[str]:
         return
     transforms = specs.transforms
     table = specs.tables["silver.segment_metric"]
-    made = {e.name for e in (*transforms.aggregations, *transforms.derived)} | {
+    made = {a.name for a in transforms.aggregations} | {e.name for e in transforms.derived} | {
         "segment_id", "source", "window_seconds", "window_start", "window_end", "window_date",
         "congestion_level", "is_congested", "detector_health", "anomalies", "is_final",
         "revision", "committed_at",

@@ -1,6 +1,7 @@
 """Windows, aggregations, KPIs, health and anomaly rules."""
 
-from typing import Self
+from math import gcd
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -28,6 +29,24 @@ class Expression(SpecModel):
     expr: str = Field(min_length=1)
     unit: str | None = None
     source: str | None = None
+
+
+class Aggregation(SpecModel):
+    """An SQL aggregate whose values over parts of a window give its value over the whole."""
+
+    name: Identifier
+    function: Literal["count", "sum", "min", "max"]
+    of: str | int
+
+    @property
+    def expr(self) -> str:
+        """The aggregate over events."""
+        return f"{self.function}({self.of})"
+
+    @property
+    def over_parts(self) -> str:
+        """The aggregate over its own values of parts."""
+        return f"{'sum' if self.function == 'count' else self.function}({self.name})"
 
 
 class Histogram(SpecModel):
@@ -70,7 +89,7 @@ class TransformSpec(SpecModel):
     primary_window: Identifier
     observation: str
     measures: tuple[Expression, ...]
-    aggregations: tuple[Expression, ...] = Field(min_length=1)
+    aggregations: tuple[Aggregation, ...] = Field(min_length=1)
     histogram: Histogram
     percentiles: tuple[Percentile, ...]
     derived: tuple[Expression, ...]
@@ -83,6 +102,16 @@ class TransformSpec(SpecModel):
     def primary(self) -> Window:
         """The window that features, scores and network KPIs stand on."""
         return next(window for window in self.windows if window.id == self.primary_window)
+
+    @property
+    def pane_seconds(self) -> int:
+        """Longest span that every window, wherever it starts, is cut into without a rest."""
+        return gcd(*(window.slide_seconds for window in self.windows))
+
+    @property
+    def longest_seconds(self) -> int:
+        """Size of the longest window."""
+        return max(window.size_seconds for window in self.windows)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

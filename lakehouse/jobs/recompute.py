@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
+from lakehouse.sql import select
 from lakehouse.tables import Lake, Note
 from lakehouse.transforms.network_kpi import network_kpi
 from lakehouse.transforms.revision import changed_rows
@@ -21,11 +23,11 @@ from ml.grid import SpeedGrid
 from ml.score import scores
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
     from ml.score import LoadedModel
 
-BRONZE, SILVER = "bronze.traffic_event", "silver.segment_metric"
+SILVER = "silver.segment_metric"
 SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"
 CHUNK = timedelta(days=1)
 
@@ -52,6 +54,15 @@ class Range:
         days = (dates >= self.start.date()) & (dates <= self.end.date())
         return days & (starts >= self.start) & (starts < self.end)
 
+    def of(self, aggregates: pa.Table) -> pa.Table:
+        """Those of ``aggregates`` (``window_end``, ``window_seconds``) whose window starts here."""
+        starts = "window_end - to_seconds(window_seconds)"
+        return select(
+            f"SELECT * FROM aggregates WHERE {starts} >= TIMESTAMPTZ '{self.start.isoformat()}'"
+            f" AND {starts} < TIMESTAMPTZ '{self.end.isoformat()}'",
+            aggregates=aggregates,
+        ).cast(aggregates.schema)  # fmt: skip
+
 
 class SilverRecompute:
     """Recomputes windows of silver.segment_metric from bronze."""
@@ -71,38 +82,26 @@ class SilverRecompute:
         Raises:
             GateFailed: a row breaks a rule; nothing of its day was committed.
         """
-        bronze = self._bronze()
-        watermark = self._watermark(bronze)
-        written = sum(self._recompute(bronze, part, watermark) for part in asked.chunks())
+        watermark = self._watermark()
+        written = sum(self._recompute(part, watermark) for part in asked.chunks())
         self._publisher.flush()
         self._journal.write()
         return written
 
-    def _bronze(self) -> "DataFrame":
-        self._lake.table(BRONZE)
-        return self._spark.read.format("delta").load(str(self._lake.folder(BRONZE)))
-
-    def _watermark(self, bronze: "DataFrame") -> datetime:
-        """Where the stream's watermark stands once it has read all of ``bronze``."""
+    def _watermark(self) -> datetime:
+        """Where the stream's watermark stands once it has read all of bronze."""
+        self._lake.table(BRONZE)  # it exists
+        bronze = self._spark.read.format("delta").load(str(self._lake.folder(BRONZE)))
         newest = bronze.selectExpr("unix_micros(max(event_time))").first()
         late = timedelta(seconds=self._lake.specs.transforms.watermark_seconds)
         reached = (newest[0] if newest else None) or 0
         return datetime.fromtimestamp(reached / 1_000_000, UTC) - late
 
-    def _recompute(self, bronze: "DataFrame", part: Range, watermark: datetime) -> int:
+    def _recompute(self, part: Range, watermark: datetime) -> int:
         spec = self._lake.specs.transforms
-        longest = timedelta(seconds=max(window.size_seconds for window in spec.windows))
-        last = part.end + longest
-        events = bronze.where(
-            f"event_date >= DATE '{part.start.date()}' AND event_date <= DATE '{last.date()}'"
-            f" AND event_time >= TIMESTAMP '{part.start.isoformat()}'"
-            f" AND event_time < TIMESTAMP '{last.isoformat()}'"
-        )
-        starts = "window_end - make_dt_interval(0, 0, 0, window_seconds)"
-        aggregates = window_aggregate(events, spec).where(
-            f"{starts} >= TIMESTAMP '{part.start.isoformat()}'"
-            f" AND {starts} < TIMESTAMP '{part.end.isoformat()}'"
-        ).toArrow()  # fmt: skip
+        last = part.end + timedelta(seconds=spec.longest_seconds)
+        panes = bronze_panes(self._spark, self._lake, part.start, last)
+        aggregates = part.of(window_aggregate(panes, spec))
         rows = segment_metric(
             aggregates, self._segments.rows, self._lake.specs, watermark=watermark, at=now()
         )

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import pyarrow.compute as pc
 
-from lakehouse.jobs.recompute import BRONZE, SILVER, GoldRecompute, Range, SilverRecompute
+from lakehouse.jobs.bronze_panes import BRONZE
+from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompute
 from lakehouse.sql import select
 from lakehouse.tables import Lake
 
@@ -161,7 +162,7 @@ class Reconciler:
             return 0
         spec = self._lake.specs.transforms
         size = timedelta(seconds=spec.primary.size_seconds)
-        longest = timedelta(seconds=max(window.size_seconds for window in spec.windows))
+        longest = timedelta(seconds=spec.longest_seconds)
         starts, checked = uncounted(self._lake, final, self._checked)
         written = sum(
             self._silver.recompute(part)

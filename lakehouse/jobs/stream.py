@@ -3,29 +3,33 @@
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.jobs.checkpoint import Span, query_id, span, unfinished
+from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
+from lakehouse.jobs.checkpoint import EPOCH, Span, query_id, read_through, span, unfinished
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.model_watch import ModelWatch
+from lakehouse.jobs.open_panes import OpenPanes, first_pane_end
 from lakehouse.jobs.open_windows import OpenWindows
 from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
 from lakehouse.tables import Lake, Note, Step
+from lakehouse.transforms.pane import pane_aggregate
 from lakehouse.transforms.segment_metric import segment_metric
-from lakehouse.transforms.window_aggregate import window_aggregate
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
-BRONZE, SILVER = "bronze.traffic_event", "silver.segment_metric"
+SILVER = "silver.segment_metric"
+FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 POLL_SECONDS = 0.5
 
@@ -74,6 +78,7 @@ class Stream:
         self.silver = GatedTable(lake, SILVER, self._journal, publisher)
         self.silver.gate.warm_up()
         self._open = OpenWindows(lake.specs.tables[SILVER], self._opened())
+        self._panes: OpenPanes | None = None
         self.gold = Gold(lake, self._segments, self._journal, publisher, models)
 
     def start(self, spark: "SparkSession", pace: StreamPace, *, once: bool) -> "StreamingQuery":
@@ -88,7 +93,7 @@ class Stream:
         every = f"{round(pace.trigger_seconds * 1000)} milliseconds"
         trigger = {"availableNow": True} if once else {"processingTime": every}
         return (
-            window_aggregate(events, self._lake.specs.transforms)
+            pane_aggregate(events, self._lake.specs.transforms)
             .writeStream.queryName("traffic-stream")
             .outputMode("update")
             .option("checkpointLocation", str(self._checkpoint))
@@ -101,7 +106,7 @@ class Stream:
         """Bring one micro-batch into silver and gold; doing it twice changes nothing.
 
         Args:
-            changed: `window_aggregate` of the windows that the batch changed.
+            changed: `pane_aggregate` of the panes that the batch changed.
             batch_id: Spark's number of the batch.
 
         Raises:
@@ -154,11 +159,15 @@ class Stream:
         query.stop()
 
     def _take_batch(self, changed: "DataFrame", batch_id: int) -> None:
-        aggregates = changed.toArrow()
         plan = span(self._checkpoint, batch_id)
-        if self._segments.refresh() or self.silver_was_corrected.is_set():
+        corrected = self.silver_was_corrected.is_set()
+        if corrected:
             self.silver_was_corrected.clear()
+            self._panes = None
+            self._open = OpenWindows(self._lake.specs.tables[SILVER], self._opened())
+        if self._segments.refresh() or corrected:
             self.gold.forget_history()
+        aggregates = self._windows(changed, plan, batch_id)
         at = now()
         rows = segment_metric(
             aggregates, self._segments.rows, self._lake.specs, watermark=plan.watermark, at=at
@@ -175,6 +184,29 @@ class Stream:
             self._publisher.flush()
             self.done.batches += 1
         self._journal.write_if_due()
+
+    def _windows(self, changed: "DataFrame", plan: Span, batch_id: int) -> pa.Table:
+        """Sums of the windows that the batch changed; after a start, of all that are open."""
+        panes = changed.toArrow()
+        if self._panes is not None:
+            windows = self._panes.update(panes)
+        elif not batch_id:
+            self._panes = OpenPanes(self._lake.specs.transforms, panes)
+            windows = self._panes.windows(EPOCH)
+        else:
+            before = span(self._checkpoint, batch_id - 1).watermark
+            self._panes = self._read_panes(changed.sparkSession, before)
+            self._panes.update(panes)
+            windows = self._panes.windows(before)
+        self._panes.forget(plan.watermark)
+        return windows
+
+    def _read_panes(self, spark: "SparkSession", watermark: datetime) -> OpenPanes:
+        """Panes of the windows open at ``watermark``, as finished batches have read bronze."""
+        spec = self._lake.specs.transforms
+        start = first_pane_end(watermark, spec) - timedelta(seconds=spec.pane_seconds)
+        version = read_through(self._checkpoint)
+        return OpenPanes(spec, bronze_panes(spark, self._lake, start, FAR_FUTURE, version))
 
     def report(self) -> dict[str, float]:
         """What the commits reported, and the CPU time of the gates."""

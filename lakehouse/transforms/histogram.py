@@ -21,6 +21,11 @@ def _sums(histogram: Histogram) -> int:
     return -(-histogram.bins // COUNTS_PER_SUM)
 
 
+def count_columns(histogram: Histogram) -> list[str]:
+    """Columns of the packed counts."""
+    return [f"bins_{number}" for number in range(_sums(histogram))]
+
+
 def packed_counts(histogram: Histogram) -> dict[str, str]:
     """Spark SQL aggregations, by column: each sum holds the counts of three neighbouring bins."""
     measure = histogram.measure
@@ -28,8 +33,8 @@ def packed_counts(histogram: Histogram) -> dict[str, str]:
     one = f"shiftleft(1L, CAST({BITS} * ({place} % {COUNTS_PER_SUM}) AS INT))"
     here = f"{measure} IS NOT NULL AND {place} div {COUNTS_PER_SUM}"
     return {
-        f"bins_{number}": f"sum(CASE WHEN {here} = {number} THEN {one} ELSE 0L END)"
-        for number in range(_sums(histogram))
+        name: f"sum(CASE WHEN {here} = {number} THEN {one} ELSE 0L END)"
+        for number, name in enumerate(count_columns(histogram))
     }
 
 
@@ -37,8 +42,8 @@ def bin_counts(aggregates: pa.Table, histogram: Histogram) -> npt.NDArray[np.int
     """Counts [rows, bins] from the packed sums."""
     mask = (1 << BITS) - 1
     counts = np.zeros((aggregates.num_rows, _sums(histogram) * COUNTS_PER_SUM), dtype=np.int64)
-    for number in range(_sums(histogram)):
-        packed = aggregates[f"bins_{number}"].to_numpy().astype(np.int64)
+    for number, name in enumerate(count_columns(histogram)):
+        packed = aggregates[name].to_numpy().astype(np.int64)
         for place in range(COUNTS_PER_SUM):
             counts[:, number * COUNTS_PER_SUM + place] = (packed >> (BITS * place)) & mask
     return counts[:, : histogram.bins]

@@ -9,7 +9,8 @@ import pytest
 
 from lakehouse.tables import Lake
 from lakehouse.transforms.histogram import bin_counts
-from lakehouse.transforms.window_aggregate import EVENT_COLUMNS, window_aggregate
+from lakehouse.transforms.pane import EVENT_COLUMNS, pane_aggregate
+from lakehouse.transforms.window_aggregate import window_aggregate
 from specs.loader import Specs
 from tests.rows import after, reading, table
 
@@ -23,7 +24,8 @@ def aggregates(
     spark: "SparkSession", lake: Lake, rows: Iterable[dict[str, Any]], specs: Specs
 ) -> list[dict[str, Any]]:
     events = table(lake, "bronze.traffic_event", list(rows)).select(EVENT_COLUMNS)
-    made: pa.Table = window_aggregate(spark.createDataFrame(events), specs.transforms).toArrow()
+    panes = pane_aggregate(spark.createDataFrame(events), specs.transforms).toArrow()
+    made = window_aggregate(panes, specs.transforms)
     return sorted(made.to_pylist(), key=lambda row: (row["window_seconds"], row["window_end"]))
 
 
@@ -89,6 +91,7 @@ def test_an_edited_window_length_changes_the_windows(
         update={"size_seconds": size_seconds, "slide_seconds": size_seconds}),)  # fmt: skip
     edited = specs.transforms.model_copy(update={"windows": windows})
     events = table(lake, "bronze.traffic_event", [reading(0, 59), reading(1, 60)])
-    made = window_aggregate(spark.createDataFrame(events.select(EVENT_COLUMNS)), edited).toArrow()
+    frame = spark.createDataFrame(events.select(EVENT_COLUMNS))
+    made = window_aggregate(pane_aggregate(frame, edited).toArrow(), edited)
     ends = {after(60), after(120)} if size_seconds == 60 else {after(3600)}
     assert {end - timedelta(0) for end in made["window_end"].to_pylist()} == ends
