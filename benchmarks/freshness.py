@@ -80,5 +80,6 @@ def _make_champion(home: BenchHome, load: LiveLoad) -> None:
     home.run(*history.command("--unpaced", "--seconds", seconds, "--start", start))
     home.run("land", "--once")
     home.run("stream", "--once")
+    home.run("silver", "reconcile")
     home.run("model", "train", "--json")
     home.run("gold", "recompute", "--from", start, "--to", f"{end:%Y-%m-%dT%H:%M:%S}")

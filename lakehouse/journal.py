@@ -43,8 +43,7 @@ class Journal:
             rows = pa.Table.from_pylist(self._results, schema=table.schema)
             table.append(rows, Note(job="journal", spec_version=self._lake.specs.version))
             self._results = []
-        for name in self._tables:
-            project(self._lake, name)
+        project(self._lake, self._tables)
 
 
 def now() -> datetime:

@@ -1,6 +1,6 @@
 """ops.ledger: what each commit says of itself, projected from the Delta logs into a table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -26,26 +26,30 @@ def _row(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def project(lake: Lake, table_name: str) -> int:
-    """Bring ops.ledger up to the newest commit of ``table_name``; returns the rows added.
+def project(lake: Lake, table_names: Sequence[str]) -> int:
+    """Bring ops.ledger up to the newest commits of these tables; returns the rows added.
 
     The commit is the record and this a view of it, so a crash between the two loses nothing:
     the next call catches up. Two callers do not double a row; the later one is fenced off.
     """
-    table, ledger = lake.table(table_name), lake.table("ops.ledger")
-    writer = f"ledger/{table_name}"
+    ledger = lake.table("ops.ledger")
     ledger.refresh()
-    newest = table.refresh()
-    before = ledger.progress(writer)
-    commits = table.commits(after=-1 if before is None else before)
-    if not commits:
+    rows: list[dict[str, Any]] = []
+    steps: list[Step] = []
+    for name in table_names:
+        table, writer = lake.table(name), f"ledger/{name}"
+        newest, before = table.refresh(), ledger.progress(writer)
+        commits = table.commits(after=-1 if before is None else before)
+        if commits:
+            rows += [_row(commit, commit.note) for commit in commits if commit.note is not None]
+            steps.append(Step(writer, before, newest))
+    if not steps:
         return 0
-    rows = [_row(commit, commit.note) for commit in commits if commit.note is not None]
     try:
         ledger.append(
             pa.Table.from_pylist(rows, schema=ledger.schema),
             Note(job="ledger", spec_version=lake.specs.version),
-            [Step(writer, before, newest)],
+            steps,
         )
     except Fenced:
         return 0

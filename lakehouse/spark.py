@@ -48,6 +48,8 @@ def session(settings: Settings) -> "SparkSession":
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
         "spark.databricks.delta.snapshotPartitions": "2",
+        # a check of each plan after each of Spark's own rules: a fifth of a small batch's CPU
+        "spark.sql.lightweightPlanChangeValidation": "false",
         "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
         # counting the rows costs a read before every write of the state

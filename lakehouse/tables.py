@@ -15,6 +15,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
+from lakehouse.delta_checksum import Held, write_checksum
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
@@ -79,6 +80,7 @@ class LakeTable:
         self.schema: pa.Schema = arrow_schema(spec)
         self._conflict = conflict
         self._delta = self._open()
+        self._held: Held | None = None
 
     def _open(self) -> DeltaTable:
         try:
@@ -89,7 +91,7 @@ class LakeTable:
                 self.folder,
                 schema=self.schema,
                 mode="ignore",
-                partition_by=list(self.spec.partition_by),
+                partition_by=list(self.spec.folders),
                 name=self.spec.table,
                 description=self.spec.description,
                 configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
@@ -131,6 +133,7 @@ class LakeTable:
             )  # fmt: skip
         except CommitFailedError as error:
             raise Fenced(f"{self.spec.table}: {error}") from error
+        self._held = write_checksum(self._delta, self.folder / "_delta_log", self._held)
         return self._told(commit_id)
 
     def merge(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
@@ -227,6 +230,8 @@ def _properties(note: Note, steps: tuple[Step, ...], commit_id: str) -> CommitPr
 
 
 def _literal(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"TIMESTAMP '{value.isoformat()}'"
     if isinstance(value, date):
         return f"DATE '{value.isoformat()}'"
     escaped = str(value).replace("'", "''")
@@ -234,12 +239,17 @@ def _literal(value: object) -> str:
 
 
 def _match(spec: TableSpec, rows: pa.Table) -> str:
-    """Join on the key, and on the partitions at hand so that no other file is read."""
+    """Join on the key; the partitions and times at hand keep other files from being read."""
     keys = [f"target.{name} = source.{name}" for name in spec.key]
+    if not rows.num_rows:
+        return " AND ".join(keys)
     for name in spec.partition_by:
         values = ", ".join(_literal(value) for value in pc.unique(rows[name]).to_pylist())
-        if values:
-            keys.append(f"target.{name} IN ({values})")
+        keys.append(f"target.{name} IN ({values})")
+    for name in spec.key:
+        if pa.types.is_timestamp(rows.schema.field(name).type):
+            first, last = (_literal(one.as_py()) for one in pc.min_max(rows[name]).values())
+            keys.append(f"target.{name} >= {first} AND target.{name} <= {last}")
     return " AND ".join(keys)
 
 

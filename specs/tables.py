@@ -31,12 +31,19 @@ class Column(SpecModel):
 
 
 class TableSpec(SpecModel):
-    """One Delta table."""
+    """One Delta table.
+
+    Attributes:
+        partition_by: columns that the key decides; each value's rows lie in files of their own.
+        settled_by: boolean column that says that a row is not expected to change any more. Rows
+            that may still change lie in files of their own, so that a MERGE rewrites only those.
+    """
 
     table: str = Field(pattern=r"^(bronze|silver|gold|ops)\.[a-z_]+$")
     description: str
     key: tuple[Identifier, ...] = Field(min_length=1)
     partition_by: tuple[Identifier, ...] = ()
+    settled_by: Identifier | None = None
     columns: tuple[Column, ...] = Field(min_length=1)
     context: tuple[Column, ...] = Field(
         default=(), description="known while a row is judged, not stored"
@@ -54,13 +61,18 @@ class TableSpec(SpecModel):
         """Names of the stored columns, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Columns whose values name the folders of the data files."""
+        return (*self.partition_by, *((self.settled_by,) if self.settled_by else ()))
+
     @model_validator(mode="after")
     def _refers_to_itself(self) -> Self:
         names = [column.name for column in (*self.columns, *self.context)]
         doubled = {name for name in names if names.count(name) > 1}
         if doubled:
             raise ValueError(f"columns named twice: {sorted(doubled)}")
-        for name in (*self.key, *self.partition_by):
+        for name in (*self.key, *self.folders):
             if name not in self.column_names:
                 raise ValueError(f"key or partition column {name} is not a column")
         ids = [rule.id for rule in (*self.rules, *self.expectations)]

@@ -108,7 +108,6 @@ def test_the_ledger_that_the_jobs_write_is_the_one_that_is_read(lake: Lake) -> N
     scores = lake.table(GOLD)
     note = Note(job="stream", spec_version="t", batch_id=0, source_versions=(version, version))
     commit = scores.append(scores.schema.empty_table(), note)
-    for name in (BRONZE, GOLD):
-        project(lake, name)
+    project(lake, [BRONZE, GOLD])
     waited = (commit.committed_at - after(0.0)).total_seconds()
     assert freshness_seconds(lake)["p99_seconds"] == pytest.approx(waited, abs=1e-6)

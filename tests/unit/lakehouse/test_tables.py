@@ -109,9 +109,9 @@ def test_the_ledger_holds_one_row_a_commit_however_often_it_is_projected(lake: L
     bronze = lake.table(BRONZE)
     note = Note(job="land", spec_version="v", verdicts={"landed": 1}, offsets={"0": "0-0"})
     bronze.append(table(lake, BRONZE, [reading(0, 0)]), note, [Step("land/0", None, 0)])
-    assert [project(lake, BRONZE), project(lake, BRONZE)] == [1, 0]
+    assert [project(lake, [BRONZE]), project(lake, [BRONZE])] == [1, 0]
     bronze.append(table(lake, BRONZE, [reading(1, 0)]), note, [Step("land/0", 0, 1)])
-    assert project(Lake(lake.root, lake.specs), BRONZE) == 1
+    assert project(Lake(lake.root, lake.specs), [BRONZE]) == 1
     ledger = lake.table("ops.ledger")
     ledger.refresh()
     rows = ledger.read().to_pylist()
