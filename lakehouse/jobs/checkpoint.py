@@ -49,25 +49,15 @@ def span(folder: Path, batch_id: int) -> Span:
     )
 
 
-def _newest(folder: Path) -> int | None:
-    return max((int(path.name) for path in folder.glob("[0-9]*")), default=None)
+def last_finished(folder: Path) -> int | None:
+    """Newest batch that Spark has finished; None where there is none."""
+    return max((int(path.name) for path in (folder / "commits").glob("[0-9]*")), default=None)
 
 
 def read_through(folder: Path) -> int:
     """Last bronze version that a finished batch has read; -1 where none has finished."""
-    batch_id = _newest(folder / "commits")
+    batch_id = last_finished(folder)
     return -1 if batch_id is None else _versions_read(_lines(folder, batch_id)[1]) - 1
-
-
-def unfinished(folder: Path) -> tuple[datetime, datetime] | None:
-    """Watermarks before and of the batch that was planned but has not finished.
-
-    None where there is no such batch, or no watermark before it to close a window by.
-    """
-    planned, done = _newest(folder / "offsets"), _newest(folder / "commits")
-    if planned is None or done is None or planned == done:
-        return None
-    return span(folder, done).watermark, span(folder, planned).watermark
 
 
 def query_id(folder: Path) -> str:

@@ -29,6 +29,7 @@ class Gold:
     ) -> None:  # fmt: skip
         """Take up where the tables stand; without ``models`` only the KPIs are made."""
         self._lake, self._segments, self._models = lake, segments, models
+        self._publisher = publisher
         self.scores = GatedTable(lake, "gold.congestion_scores", journal, publisher)
         self.kpis = GatedTable(lake, "gold.network_kpi", journal)
         for gated in (self.scores, self.kpis):
@@ -57,6 +58,9 @@ class Gold:
     ) -> int:
         """Score the ``changed`` rows of silver and commit scores and KPIs.
 
+        The KPIs come last, once Kafka has taken everything, and with every batch: their progress is
+        the stream's.
+
         Args:
             changed: rows of silver.segment_metric that were just committed.
             opened: all rows of windows that are not final.
@@ -73,17 +77,16 @@ class Gold:
         """
         seconds = self._lake.specs.transforms.primary.size_seconds
         primary = changed.filter(pc.equal(changed["window_seconds"], seconds))
-        if not primary.num_rows:
-            return 0
         if self._grid is None:
             self._grid = self._seeded_grid()
-        grid = self._grid.update(primary)
         model = self._models.model if self._models else None
         written = 0
-        if model is not None:
+        grid = self._grid.update(primary) if primary.num_rows else None
+        if model is not None and grid is not None:
             rows = scores(model, grid, primary, scored_at=now())
             written = self._commit(self.scores, rows, note, writer, batch_id)
             self.scores.publish(rows, news_only=True)
+        self._publisher.flush()
         final = changed.filter(changed["is_final"])
         kpis = network_kpi(pa.concat_tables([opened, final]), self._lake.specs, at=now())
         touched = pc.is_in(kpis["window_start"], pc.unique(primary["window_start"]))
@@ -101,7 +104,10 @@ class Gold:
         before = gated.table.progress(writer)
         if before is not None and before >= batch_id:
             return 0
-        return gated.merge(rows, note, [Step(writer, before, batch_id)]).rows_written
+        step = Step(writer, before, batch_id)
+        if not rows.num_rows:  # delta-rs commits no empty MERGE, and the progress counts
+            return gated.table.append(rows, note, [step]).rows_written
+        return gated.merge(rows, note, [step]).rows_written
 
 
 def _newest(rows: pa.Table, seconds: int, windows: int) -> pa.Table:

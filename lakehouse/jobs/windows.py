@@ -1,0 +1,80 @@
+"""The sums of the windows that a micro-batch changed, from panes that the driver keeps."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.jobs.bronze_panes import bronze_panes
+from lakehouse.jobs.checkpoint import read_through, span
+from lakehouse.sql import select
+from lakehouse.tables import Lake
+from lakehouse.transforms.window_aggregate import window_aggregate
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class Windows:
+    """Keeps the newest sums of each pane that a window still open may hold.
+
+    Spark emits a pane when it changes; a sliding window also needs those that did not.
+    """
+
+    def __init__(self, lake: Lake, checkpoint: Path, spark: "SparkSession") -> None:
+        """Start without a pane, as before the first batch."""
+        self._lake, self._checkpoint, self._spark = lake, checkpoint, spark
+        self._spec = lake.specs.transforms
+        self._panes: pa.Table | None = None
+        self._all_past: datetime | None = None
+
+    def read_anew(self, batch_id: int, *, tell: bool) -> None:
+        """Sum up bronze as finished batches have read it; the late readings in it count now.
+
+        Args:
+            batch_id: panes are read that windows may hold which this batch left open.
+            tell: with the next batch, `changed` gives all of these windows.
+        """
+        left = span(self._checkpoint, batch_id).watermark
+        self._all_past = left if tell else None
+        start = self._first_pane_end(left) - timedelta(seconds=self._spec.pane_seconds)
+        version = read_through(self._checkpoint)
+        self._panes = bronze_panes(self._spark, self._lake, start, FAR_FUTURE, version)
+
+    def changed(self, panes: pa.Table | None, watermark: datetime) -> pa.Table:
+        """Sums of the windows that hold one of ``panes``, or of all open ones, see `read_anew`.
+
+        Args:
+            panes: the changed panes of a batch.
+            watermark: windows that end at or before it will not be asked for any more.
+        """
+        held = self._with(panes)
+        if self._all_past is None:
+            told = window_aggregate(held, self._spec, panes)
+        else:
+            told = window_aggregate(held, self._spec)
+            told = told.filter(_past(told["window_end"], self._all_past))
+            self._all_past = None
+        self._panes = held.filter(_past(held["pane_end"], self._first_pane_end(watermark)))
+        return told
+
+    def _with(self, panes: pa.Table | None) -> pa.Table:
+        if self._panes is None or panes is None:
+            return panes if self._panes is None else self._panes
+        kept = select(
+            "SELECT * FROM held ANTI JOIN changed USING (segment_id, pane_end)",
+            held=self._panes, changed=panes,
+        ).cast(panes.schema)  # fmt: skip
+        return pa.concat_tables([kept, panes]).combine_chunks()
+
+    def _first_pane_end(self, watermark: datetime) -> datetime:
+        """Panes that end past this may belong to a window that ends past ``watermark``."""
+        return watermark - timedelta(seconds=self._spec.longest_seconds)
+
+
+def _past(column: pa.ChunkedArray, moment: datetime) -> pa.ChunkedArray:
+    return pc.greater(column, pa.scalar(moment, column.type))
