@@ -20,7 +20,7 @@ def test_the_next_waits_for_the_one_before() -> None:
 
 def test_a_failure_is_told_to_whoever_comes_next_and_at_the_end() -> None:
     behind = OneBehind()
-    behind.take(lambda: [].pop())
+    behind.take([].pop)
     for ask in (behind.finish, lambda: behind.take(lambda: None), behind.finish):
         with pytest.raises(IndexError):
             ask()
