@@ -3,7 +3,7 @@
 import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 import pyarrow as pa
@@ -19,8 +19,9 @@ from confluent_kafka import (
 from ingestion.dead_letters import DeadLetterTopic
 from ingestion.decode import Record
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
+from lakehouse.jobs.gated import noted
 from lakehouse.journal import Journal, now
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake, Note, Passed, Step
 from quality.gate import Gate
 from quality.refusal import BatchRefused
 from specs.errors import Fenced, Unavailable
@@ -153,13 +154,11 @@ class Lander:
             self._journal.note(refused.result.row(now()))
             self._journal.write()
             raise
-        if result is not None:
-            self._journal.note(result.row(now()))
-        self._commit(judged)
+        self._commit(judged, noted(result, judged.accepted.num_rows, self._journal))
         self.landed.batches += 1
         self._mirror(judged)
 
-    def _commit(self, judged: Judged) -> None:
+    def _commit(self, judged: Judged, passed: Passed) -> None:
         """Dead letters first: a crash between the two repeats the batch and loses nothing."""
         dead, offsets = self._unwritten_dead(judged), {
             str(partition): f"{first}-{last}"
@@ -176,9 +175,8 @@ class Lander:
             Step(_writer(self._topic.topic, partition), self._reached[partition], last)
             for partition, (_, last) in judged.progress.items()
         ]
-        commit = self._bronze.append(
-            judged.accepted, self._note({"landed": judged.accepted.num_rows}, offsets), steps
-        )
+        note = self._note({"landed": judged.accepted.num_rows}, offsets)
+        commit = self._bronze.append(judged.accepted, replace(note, gate=passed), steps)
         self.landed.rows += commit.rows_written
         self._reached.update({p: last for p, (_, last) in judged.progress.items()})
 

@@ -1,7 +1,6 @@
-"""`traffic segment|silver|gold|audit`: work on the tables outside the stream."""
+"""`traffic segment|silver|gold`: work on the tables outside the stream."""
 
 import json
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,26 +99,3 @@ def gold_recompute(start: From, end: To) -> None:
     asked = _range(start, end)
     settings, lake = _lake()
     print(json.dumps({"rows_written": _gold_job(settings, lake).recompute(asked)}))
-
-
-def audit(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """Balance Kafka offsets, bronze, dead letters and silver; exit 1 if they do not agree."""
-    from ingestion.topics import TopicAdmin
-    from lakehouse.audit import balance
-    from lakehouse.services import kafka_bootstrap
-
-    settings, lake = _lake()
-    with TopicAdmin(kafka_bootstrap(settings), lake.specs.ops.retries.unavailable) as admin:
-        offsets = admin.offsets(["traffic_event"])
-    checks = balance(lake, {place.partition: (place.begin, place.end) for place in offsets})
-    audit_ok = all(check.is_ok for check in checks)
-    if as_json:
-        rows = [{**check.__dict__, "is_ok": check.is_ok} for check in checks]
-        print(json.dumps({"audit_ok": audit_ok, "checks": rows}))
-    else:
-        for check in checks:
-            mark = "ok " if check.is_ok else "OFF"
-            print(f"{mark} {check.name}: {check.expected:,} = {check.found:,}")
-    sys.exit(0 if audit_ok else 1)
