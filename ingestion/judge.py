@@ -29,11 +29,13 @@ class Judged:
         accepted: bronze.traffic_event with the context columns its rules read.
         dead: bronze.dead_letter.
         progress: partition to first and last offset, over both.
+        dead_places: where in the batch the rows of ``dead`` were, rising.
     """
 
     accepted: pa.Table
     dead: pa.Table
     progress: dict[int, tuple[int, int]]
+    dead_places: tuple[int, ...]
 
 
 class Judge:
@@ -71,6 +73,7 @@ class Judge:
             accepted=found.accepted_rows(),
             dead=self._dead_letters(records, faults, at),
             progress=_progress(records),
+            dead_places=tuple(sorted(faults)),
         )
 
     def _with_context(self, rows: pa.Table, segments: pa.Table, at: datetime) -> pa.Table:

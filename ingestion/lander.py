@@ -16,6 +16,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from ingestion.dead_letter_limit import DeadLetterBrake, flood
 from ingestion.dead_letters import DeadLetterTopic
 from ingestion.decode import Record
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
@@ -82,6 +83,7 @@ class Lander:
         self._bronze, self._dead = lake.table(BRONZE), lake.table(DEAD_LETTER)
         self._segment_table = lake.table("silver.road_segment")
         self._segments, self._segments_version = self._read_segments()
+        self._brake = DeadLetterBrake(specs.ops.dead_letters)
         self._dlq = DeadLetterTopic(self._topic, bootstrap)
         self._journal = Journal(lake, [BRONZE, DEAD_LETTER])
         self._reached: dict[int, int | None] = {}
@@ -98,7 +100,8 @@ class Lander:
         """Land until ``stopped()``; a batch that has begun is finished.
 
         Raises:
-            GateFailed: a batch broke an expectation; nothing of it was committed.
+            GateFailed: a batch broke an expectation, or there are more dead letters than ops.yaml
+            allows; nothing of the batch was committed.
             Unavailable: Kafka has gone for good, or offsets that were never read are deleted.
         """
         self._land_until(stopped)
@@ -148,6 +151,7 @@ class Lander:
 
     def _land(self, records: Sequence[Record]) -> None:
         judged = self._judge.judge(records, self._known_segments(), now())
+        self._refuse_flood(judged)
         try:
             result = self.gate.check(judged.accepted)
         except BatchRefused as refused:
@@ -157,6 +161,15 @@ class Lander:
         self._commit(judged, noted(result, judged.accepted.num_rows, self._journal))
         self.landed.batches += 1
         self._mirror(judged)
+
+    def _refuse_flood(self, judged: Judged) -> None:
+        """Stop before a batch that passes the limit of dead letters; a restart repeats it."""
+        bound = self._brake.passed(judged)
+        if bound is not None:
+            refused = flood(judged, bound, self._lake.specs)
+            self._journal.note(refused.result.row(now()))
+            self._journal.write()
+            raise refused
 
     def _commit(self, judged: Judged, passed: Passed) -> None:
         """Dead letters first: a crash between the two repeats the batch and loses nothing."""

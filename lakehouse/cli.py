@@ -10,6 +10,7 @@ from lakehouse.commands import (
     bench,
     data,
     demo,
+    dlq,
     model,
     produce,
     quality,
@@ -34,6 +35,7 @@ GROUPS = {
     "silver": data.silver,
     "gold": data.gold,
     "model": model.app,
+    "dlq": dlq.app,
     "quality": quality.app,
     "bench": bench.app,
 }

@@ -90,12 +90,12 @@ def record_checks(evidence: Evidence, offsets: Offsets, records: Iterable[pa.Tab
     key, value = digest.format("key"), digest.format("value")
     evidence.fill(
         "record",
-        'partition INTEGER, "offset" BIGINT, at TIMESTAMPTZ, key UBIGINT, value UBIGINT',
+        'partition INTEGER, "offset" BIGINT, stamp TIMESTAMPTZ, key UBIGINT, value UBIGINT',
         f'SELECT partition, "offset", kafka_timestamp, {key}, {value} FROM batch', records,
     )  # fmt: skip
     raw_key, raw_value = digest.format("raw_key"), digest.format("raw_value")
     evidence.keep("held", f"""
-        SELECT partition, "offset", kafka_timestamp AS at, NULL::UBIGINT AS key,
+        SELECT partition, "offset", kafka_timestamp AS stamp, NULL::UBIGINT AS key,
             {raw_value} AS value FROM bronze
         UNION ALL
         SELECT partition, "offset", kafka_timestamp, {raw_key}, {raw_value} FROM dead
@@ -113,7 +113,7 @@ def record_checks(evidence: Evidence, offsets: Offsets, records: Iterable[pa.Tab
             evidence.one("SELECT count(*) FROM record"),
             f"""SELECT DISTINCT {text} FROM record
                 JOIN held USING (partition, "offset")
-                WHERE record.value != held.value OR record.at != held.at
+                WHERE record.value != held.value OR record.stamp != held.stamp
                     OR record.key != coalesce(held.key, record.key)""",
         ),
     ]
