@@ -194,8 +194,8 @@ class LakeTable:
         self, columns: list[str] | None = None, where: pc.Expression | None = None
     ) -> pa.Table:
         """Rows of the snapshot, as Arrow."""
-        table = self.dataset().to_table(columns=columns, filter=where)
         names = columns or self.schema.names
+        table = self.dataset().to_table(columns=names, filter=where)
         return table.cast(pa.schema([self.schema.field(name) for name in names]))
 
     def dataset(self) -> Dataset:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
@@ -126,7 +127,8 @@ def content_check(evidence: Evidence, versions: Mapping[int, TopicSpec]) -> Chec
     the last; so what it faults, Python's reader decides.
     """
     total = evidence.one("SELECT count(*) FROM bronze")
-    queries = [_unlike_raw(version, topic) for version, topic in versions.items()]
+    columns = {field.column_name for topic in versions.values() for field in topic.fields}
+    queries = [_unlike_raw(version, topic, columns) for version, topic in versions.items()]
     known = ", ".join(str(version) for version in versions)
     queries.append(f'SELECT partition, "offset" FROM bronze WHERE schema_version NOT IN ({known})')
     evidence.keep("unlike", " UNION ".join(queries))
@@ -144,7 +146,7 @@ def content_check(evidence: Evidence, versions: Mapping[int, TopicSpec]) -> Chec
                  total - len(guilty), tuple(sorted(guilty)[:3]))  # fmt: skip
 
 
-def _unlike_raw(version: int, topic: TopicSpec) -> str:
+def _unlike_raw(version: int, topic: TopicSpec, event_columns: AbstractSet[str]) -> str:
     paths = ", ".join(f"'$.{field.name}'" for field in topic.fields)
     differ = []
     for place, field in enumerate(topic.fields, start=1):
@@ -152,7 +154,9 @@ def _unlike_raw(version: int, topic: TopicSpec) -> str:
         text = f"upper({text})" if field.type == "timestamp" else text
         kind = SQL_TYPES[field.type]
         said = text if kind == "VARCHAR" else f"TRY_CAST({text} AS {kind})"
-        differ.append(f"{field.name} IS DISTINCT FROM {said}")
+        differ.append(f"{field.column_name} IS DISTINCT FROM {said}")
+    filled = {field.column_name for field in topic.fields}
+    differ += [f"{column} IS NOT NULL" for column in sorted(event_columns - filled)]
     return f"""
         SELECT partition, "offset" FROM (
             SELECT *, try(json_extract_string(decode(raw_value), [{paths}])) AS said
@@ -166,7 +170,7 @@ def _says(row: Mapping[str, Any], topic: TopicSpec) -> bool:
     try:
         said = json.loads(row["raw_value"])
         for field in topic.fields:
-            value, stored = said.get(field.name), row[field.name]
+            value, stored = said.get(field.name), row[field.column_name]
             if value is not None and field.type == "timestamp":
                 value = datetime.fromisoformat(value.upper()).astimezone(UTC)
                 stored = stored.astimezone(UTC)

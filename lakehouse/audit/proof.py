@@ -36,14 +36,14 @@ def proof(
     Raises:
         SpecError: an expression of the specs is no DuckDB SQL.
     """
-    topic = lake.specs.topics["traffic_event"]
+    versions = {topic.version: topic for topic in lake.specs.topic_versions["traffic_event"]}
     with Evidence(lake) as evidence:
         return [
             evidence.file_check(),
             *balance_checks(evidence, offsets),
             *place_checks(evidence, offsets),
             *([] if records is None else record_checks(evidence, offsets, records)),
-            content_check(evidence, {topic.version: topic}),
+            content_check(evidence, versions),
             *dead_letter_checks(evidence),
             *silver_checks(evidence),
             *gold_checks(evidence, models),
