@@ -1,7 +1,7 @@
 """Silver against its own recomputation from bronze, in DuckDB and a day at a time."""
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import EXAMPLES, Evidence
@@ -129,13 +129,18 @@ def _keys_check(evidence: Evidence) -> Check:
 
 
 def _finality_check(evidence: Evidence) -> Check:
-    """A window is final once the watermark has passed its end, and not before."""
-    delay = timedelta(seconds=evidence.specs.transforms.watermark_seconds)
-    newest = f"(SELECT max(event_time) - INTERVAL '{delay.total_seconds()} seconds' FROM bronze)"
+    """A window is final only once the watermark has passed its end, and then with all before it.
+
+    How far the watermark has come is what the newest window shows that was final at once: a stream
+    that was stopped has not closed all that its last readings would let it close.
+    """
+    spec = evidence.specs.transforms
+    newest = f"(SELECT max(event_time) - to_seconds({spec.watermark_seconds}) FROM bronze)"
+    closed = f"""(SELECT max(window_end) FROM silver WHERE is_final AND revision = 0
+        AND window_seconds = {spec.primary.size_seconds})"""
     return evidence.faultless(
         "windows of silver that are final just where the watermark has passed",
         evidence.one("SELECT count(*) FROM silver"),
         f"""SELECT concat_ws(' ', segment_id, window_seconds, window_start) FROM silver
-            WHERE is_final AND window_end > {newest}
-                OR NOT is_final AND window_end <= {newest} - INTERVAL '1 second'""",
+            WHERE is_final AND window_end > {newest} OR NOT is_final AND window_end <= {closed}""",
     )
