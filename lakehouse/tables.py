@@ -4,6 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
@@ -28,6 +29,21 @@ NOTE_KEY, ID_KEY = "traffic", "traffic_commit"
 
 
 @dataclass(frozen=True)
+class Passed:
+    """That a batch has passed its gate.
+
+    Attributes:
+        checked_at: when, ISO 8601 in UTC.
+        rows: how many.
+        run_id: row of ops.validation_result, where Great Expectations took part.
+    """
+
+    checked_at: str
+    rows: int
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Note:
     """What a commit says of itself in the Delta log; `lakehouse.ledger` makes ops.ledger of it."""
 
@@ -37,6 +53,7 @@ class Note:
     verdicts: Mapping[str, int] = field(default_factory=dict)
     offsets: Mapping[str, str] = field(default_factory=dict)
     source_versions: tuple[int, int] | None = None
+    gate: Passed | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,7 @@ class Commit:
     table: str
     version: int
     rows_written: int
+    rows_deleted: int
     committed_at: datetime
     note: Mapping[str, Any] | None
 
@@ -65,6 +83,7 @@ def _commit(table: str, entry: Mapping[str, Any]) -> Commit:
         table=table,
         version=entry["version"],
         rows_written=sum(int(metrics.get(name, 0)) for name in ROWS_WRITTEN),
+        rows_deleted=int(metrics.get("num_deleted_rows", 0)),
         committed_at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
         note=json.loads(entry[NOTE_KEY]) if NOTE_KEY in entry else None,
     )
@@ -84,7 +103,7 @@ class LakeTable:
 
     def _open(self) -> DeltaTable:
         try:
-            return DeltaTable(self.folder)
+            return self._evolved(DeltaTable(self.folder))
         except TableNotFoundError:
             self.folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(
@@ -97,6 +116,17 @@ class LakeTable:
                 configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
             )
             return DeltaTable(self.folder)
+
+    def _evolved(self, table: DeltaTable) -> DeltaTable:
+        """Give a table of an older spec the columns that it lacks, null in its rows."""
+        present = {field.name for field in table.schema().fields}
+        absent = [field for field in self.schema if field.name not in present]
+        if absent:
+            fields = Schema.from_arrow(pa.schema(absent)).fields
+            with suppress(CommitFailedError):  # another process has done it just now
+                table.alter.add_columns(fields)
+            table = DeltaTable(self.folder)
+        return table
 
     @property
     def version(self) -> int:
@@ -167,13 +197,22 @@ class LakeTable:
         self, columns: list[str] | None = None, where: pc.Expression | None = None
     ) -> pa.Table:
         """Rows of the snapshot, as Arrow."""
-        table = self.dataset().to_table(columns=columns, filter=where)
         names = columns or self.schema.names
+        table = self.dataset().to_table(columns=names, filter=where)
         return table.cast(pa.schema([self.schema.field(name) for name in names]))
 
     def dataset(self) -> Dataset:
         """The snapshot as a lazy dataset."""
         return self._delta.to_pyarrow_dataset()
+
+    def files(self) -> list[str]:
+        """Paths of the snapshot's data files."""
+        return self._delta.file_uris()
+
+    @property
+    def partition_by(self) -> list[str]:
+        """Columns that the snapshot's files are laid out by."""
+        return list(self._delta.metadata().partition_columns)
 
     def commits(self, after: int) -> list[Commit]:
         """The commits past version ``after``, oldest first."""

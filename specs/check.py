@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from specs.arrow import arrow_schema
+from specs.compatibility import evolution_faults
 from specs.errors import SpecError
 from specs.loader import Specs
 
@@ -79,7 +80,10 @@ def _ops_faults(specs: Specs) -> Iterator[str]:
 
 def faults(specs: Specs) -> list[str]:
     """Every contradiction between the spec files, one line each; empty if they agree."""
-    found = [*_flow_faults(specs), *_silver_faults(specs), *_ops_faults(specs)]
+    found = [
+        *_flow_faults(specs), *_silver_faults(specs), *_ops_faults(specs),
+        *evolution_faults(specs),
+    ]  # fmt: skip
     for table in specs.tables.values():
         try:
             arrow_schema(table, with_context=True)

@@ -92,8 +92,16 @@ class EventField(SpecModel):
     type: str = Field(pattern=r"^(string|long|double|timestamp)$")
     unit: str | None = None
     required: bool = True
+    column: Identifier | None = Field(
+        default=None, description="of bronze, where the field has another name since this version"
+    )
     description: str
     example: str | int | float
+
+    @property
+    def column_name(self) -> str:
+        """Column of bronze that the field fills."""
+        return self.column or self.name
 
 
 class TopicSpec(SpecModel):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow as pa
@@ -9,9 +10,9 @@ import pyarrow.compute as pc
 
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
-from lakehouse.tables import Commit, Lake, Note, Step
+from lakehouse.tables import Commit, Lake, Note, Passed, Step
 from quality.gate import Gate
-from quality.refusal import BatchRefused
+from quality.refusal import BatchRefused, GateResult
 from specs.tables import TopicSpec
 
 
@@ -40,10 +41,10 @@ class GatedTable:
             Fenced: another writer has advanced one of ``steps``; nothing was committed.
             Unavailable: the commit kept conflicting.
         """
-        self.check(rows, always=always)
-        return self.table.merge(rows, note, steps)
+        passed = self.check(rows, always=always)
+        return self.table.merge(rows, replace(note, gate=passed), steps)
 
-    def check(self, rows: pa.Table, *, always: bool = False) -> None:
+    def check(self, rows: pa.Table, *, always: bool = False) -> Passed:
         """Validate ``rows``; raises `GateFailed` as `merge` does."""
         try:
             result = self.gate.check(rows, always=always)
@@ -55,8 +56,7 @@ class GatedTable:
                 self._publisher.send(self._topic, failing, dead=True)
                 self._publisher.flush()
             raise
-        if result is not None:
-            self._journal.note(result.row(now()))
+        return noted(result, rows.num_rows, self._journal)
 
     def publish(self, rows: pa.Table, *, news_only: bool = False) -> None:
         """Queue committed ``rows`` for the table's topic, if it has one.
@@ -71,3 +71,11 @@ class GatedTable:
             oldest = newest - timedelta(seconds=self._news_seconds)
             rows = rows.filter(pc.greater_equal(rows["window_start"], oldest))
         self._publisher.send(self._topic, rows)
+
+
+def noted(result: GateResult | None, rows: int, journal: Journal) -> Passed:
+    """Put the ``result`` of a gate that let ``rows`` rows pass in the books."""
+    at = now()
+    if result is not None:
+        journal.note(result.row(at))
+    return Passed(at.isoformat(), rows, None if result is None else result.run_id)
