@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.tables import Lake
-from tests.unit.audit.good_lake import BRONZE, DEAD, KPI, SCORES, SILVER, Good
-from tests.unit.audit.planting import (
+from tests.audit.good_lake import BRONZE, DEAD, KPI, SCORES, SILVER, Good
+from tests.audit.planting import (
     double,
     double_file,
     drop,
@@ -17,6 +17,7 @@ from tests.unit.audit.planting import (
     edit_notes,
     forget_note,
     lose_file,
+    settle,
     spoil,
 )
 
@@ -191,9 +192,9 @@ SILVER_FAULTS: dict[str, tuple[Plant, str]] = {
     "a window's end is another": (
         partial(spoil, name=SILVER, column="window_end", value=NEXT.format("window_end")), ONCE),
     "a window is final too early": (
-        partial(spoil, name=SILVER, column="is_final", value="true", where="NOT is_final"), FINAL),
+        partial(settle, name=SILVER, column="is_final", was=False, now=True), FINAL),
     "a window never became final": (
-        partial(spoil, name=SILVER, column="is_final", value="false", where="is_final"), FINAL),
+        partial(settle, name=SILVER, column="is_final", was=True, now=False), FINAL),
     "a revision is below 0": (partial(spoil, name=SILVER, column="revision", value="-1"), ONCE),
 }  # fmt: skip
 
@@ -219,7 +220,8 @@ GOLD_FAULTS: dict[str, tuple[Plant, str]] = {
         "kafka_timestamp_max", "kafka_timestamp_max - INTERVAL 1 SECOND", STALE),
     "a score has seen a reading that its window has not": _score(
         "kafka_timestamp_max", NEXT.format("kafka_timestamp_max"), STALE),
-    "a score is final before its window": _score("is_final", "true", STALE, "NOT is_final"),
+    "a score is final before its window": (
+        partial(settle, name=SCORES, column="is_final", was=False, now=True), STALE),
     "a score is older than its window": _score(
         "scored_at", "scored_at - INTERVAL 1 HOUR", STALE),
     "a KPI is gone": (partial(drop, name=KPI), KPI_VALUES),

@@ -55,6 +55,25 @@ def double(lake: Lake, name: str, where: str = "true") -> None:
     _rewrite(lake, name, "SELECT * FROM @t UNION ALL SELECT * FROM @t WHERE n = 1", where)
 
 
+def settle(lake: Lake, name: str, column: str, was: bool, now: bool) -> None:
+    """Move a data file to the folder of the rows whose ``column`` is ``now``."""
+    old, new = (f"{column}={str(value).lower()}" for value in (was, now))
+    folder = lake.folder(name)
+    path = next(Path(one) for one in sorted(lake.table(name).files()) if old in one)
+    moved = Path(str(path).replace(old, new))
+    moved.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(moved)
+
+    def changed(action: Action) -> Action:
+        add = action.get("add", {})
+        if add.get("path") == str(path.relative_to(folder)):
+            add["path"] = str(moved.relative_to(folder))
+            add["partitionValues"][column] = str(now).lower()
+        return action
+
+    edit_log(lake, name, changed)
+
+
 def lose_file(lake: Lake, name: str) -> None:
     """Delete a data file that the log names."""
     Path(sorted(lake.table(name).files())[0]).unlink()

@@ -11,9 +11,9 @@ import pytest
 from lakehouse.audit import Check, proof
 from lakehouse.tables import Lake
 from specs.loader import Specs, load_specs
-from tests.unit.audit.faults import FAULTS, GONE, KAFKA_FAULTS, OWED, deleted
-from tests.unit.audit.good_lake import BRONZE, MODEL, Good, good_lake
-from tests.unit.audit.planting import drop
+from tests.audit.faults import FAULTS, GONE, KAFKA_FAULTS, OWED, deleted
+from tests.audit.good_lake import BRONZE, MODEL, Good, good_lake
+from tests.audit.planting import drop
 
 
 @pytest.fixture(scope="module")
