@@ -16,6 +16,7 @@ from specs.sources import SourceSpec
 from specs.system import SystemSpec
 from specs.tables import TableSpec, TopicSpec
 from specs.transforms import TransformSpec
+from specs.views import Access, AccessSpec, ViewSpec
 
 SPECS_FOLDER = Path(__file__).parent
 Model = TypeVar("Model", bound=BaseModel)
@@ -33,6 +34,8 @@ class Specs:
     topics: dict[str, TopicSpec]
     tables: dict[str, TableSpec]
     sources: dict[str, SourceSpec]
+    views: dict[str, ViewSpec]
+    access: dict[str, AccessSpec]
 
     @cached_property
     def version(self) -> str:
@@ -76,6 +79,7 @@ def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
     topics = _load_folder(folder / "schemas" / "topics", TopicSpec)
     newest = {topic.topic: topic for topic in sorted(topics, key=lambda topic: topic.version)}
     tables = _load_folder(folder / "schemas" / "tables", TableSpec)
+    views = _load_folder(folder / "schemas" / "views", ViewSpec)
     sources = _load_folder(folder / "sources", SourceSpec)
     return Specs(
         folder=folder,
@@ -86,4 +90,6 @@ def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
         topics=newest,
         tables={table.table: table for table in tables},
         sources={source.source: source for source in sources},
+        views={view.view: view for view in views},
+        access=load_file(folder / "access.yaml", Access).users,
     )
