@@ -85,6 +85,9 @@ def _view_faults(specs: Specs) -> Iterator[str]:
             view.sql(specs.transforms)
         except (KeyError, IndexError, ValueError) as error:
             yield f"schemas/views/{view.view}.yaml: the query has no parameter {error}"
+        for parameter in view.parameters:
+            if f"{{{parameter.name}}}" not in view.query:
+                yield f"schemas/views/{view.view}.yaml: no use of parameter {parameter.name}"
     schemas = {name.split(".")[0] for name in specs.tables}
     for user, access in specs.access.items():
         for schema in sorted(set(access.schemas) - schemas):

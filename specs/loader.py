@@ -91,5 +91,5 @@ def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
         tables={table.table: table for table in tables},
         sources={source.source: source for source in sources},
         views={view.view: view for view in views},
-        access=load_file(folder / "access.yaml", Access).users,
+        access={access.user: access for access in load_file(folder / "access.yaml", Access).users},
     )

@@ -7,13 +7,21 @@ from specs.tables import Column
 from specs.transforms import TransformSpec
 
 
+class Parameter(SpecModel):
+    """A number that a query takes; written ``{name}`` there."""
+
+    name: Identifier
+    value: float | int
+    description: str
+
+
 class ViewSpec(SpecModel):
     """One view; it reads its tables as the catalog's owner, whoever asks."""
 
     view: str = Field(pattern=r"^(silver|gold|ops)\.[a-z_]+$")
     description: str
     source: str | None = None
-    parameters: dict[Identifier, float | int] = Field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
     columns: tuple[Column, ...] = Field(min_length=1, description="types are Trino's")
     query: str
 
@@ -23,18 +31,22 @@ class ViewSpec(SpecModel):
         Raises:
             KeyError: the query names a parameter that nobody defines.
         """
-        known = {"primary_window_seconds": transforms.primary.size_seconds, **self.parameters}
+        known: dict[str, float | int] = {
+            "primary_window_seconds": transforms.primary.size_seconds,
+            **{parameter.name: parameter.value for parameter in self.parameters},
+        }
         return self.query.strip().format_map(known)
 
 
 class AccessSpec(SpecModel):
     """What one user of SQL may read; nobody writes."""
 
+    user: Identifier
     description: str
     schemas: tuple[Identifier, ...] = Field(min_length=1)
 
 
 class Access(SpecModel):
-    """All users, by name."""
+    """All users."""
 
-    users: dict[Identifier, AccessSpec] = Field(min_length=1)
+    users: tuple[AccessSpec, ...] = Field(min_length=1)
