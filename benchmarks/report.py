@@ -1,6 +1,7 @@
 """What a measurement says: spreads, and the goals of specs/system.yaml held against it."""
 
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -41,6 +42,11 @@ class Spread:
 def spread(values: Sequence[float]) -> Spread:
     """Median and extremes of at least one value."""
     return Spread(statistics.median(values), min(values), max(values))
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of at least one value does not exceed."""
+    return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
 
 
 def goals(slas: Sequence[Sla], bench: str, result: Mapping[str, Any]) -> list[Goal]:

@@ -16,6 +16,7 @@ from lakehouse.commands import (
     quality,
     run,
     specs,
+    sql,
     stack,
     topic,
 )
@@ -25,7 +26,16 @@ app = typer.Typer(
     name="traffic", no_args_is_help=True, pretty_exceptions_enable=False,
     help="Road-traffic lakehouse: readings in through Kafka, congestion probabilities out in SQL.",
 )  # fmt: skip
-for command in (stack.up, stack.down, stack.status, run.land, run.stream, audit.audit, demo.demo):
+for command in (
+    stack.up,
+    stack.down,
+    stack.status,
+    run.land,
+    run.stream,
+    data.audit,
+    demo.demo,
+    sql.sql,
+):
     app.command()(command)
 GROUPS = {
     "specs": specs.app,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -45,6 +45,21 @@ class Settings(BaseSettings):
 
     kafka_port: Port = 19092
     mlflow_port: Port = 15000
+
+    trino_port: Port = 18080
+    superset_port: Port = 18088
+    trino_heap: str = "1g"
+    trino_passwords: bool = False
+    """Users prove themselves with a password, over TLS; without it, any name is believed."""
+
+    trino_url: str | None = None
+    """Trino's address where it is not the embedded one."""
+
+    trino_user: str = "engineer"
+    """Who asks; the users are in ``specs/access.yaml``."""
+
+    trino_password: SecretStr | None = None
+    """The user's password where the embedded server did not make it."""
 
     spark_master: str = "local[2]"
     spark_driver_memory: str = "1200m"
@@ -86,7 +101,9 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Environment for a process of ours that is to run with these settings."""
         chosen = {
-            f"TRAFFIC_{name.upper()}": str(value)
+            f"TRAFFIC_{name.upper()}": str(
+                value.get_secret_value() if isinstance(value, SecretStr) else value
+            )
             for name, value in self.model_dump().items() if value is not None
         }  # fmt: skip
         return {**os.environ, **chosen}

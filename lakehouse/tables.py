@@ -108,7 +108,7 @@ class LakeTable:
             self.folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(
                 self.folder,
-                schema=self.schema,
+                schema=_described(self.spec, self.schema),
                 mode="ignore",
                 partition_by=list(self.spec.folders),
                 name=self.spec.table,
@@ -214,6 +214,10 @@ class LakeTable:
         """Columns that the snapshot's files are laid out by."""
         return list(self._delta.metadata().partition_columns)
 
+    def at(self, version: int) -> Dataset:
+        """An earlier version as a lazy dataset."""
+        return DeltaTable(self.folder, version=version).to_pyarrow_dataset()
+
     def commits(self, after: int) -> list[Commit]:
         """The commits past version ``after``, oldest first."""
         missing = self.version - after
@@ -259,6 +263,14 @@ class LakeTable:
             if len(entries) < limit:
                 raise AssertionError(f"{self.spec.table}: commit {commit_id} is not in the log")
             limit *= 10
+
+
+def _described(spec: TableSpec, schema: pa.Schema) -> pa.Schema:
+    """The schema with each column's description and unit, where SQL engines look for comments."""
+    return pa.schema(
+        schema.field(column.name).with_metadata({"comment": column.comment})
+        for column in spec.columns
+    )
 
 
 def _properties(note: Note, steps: tuple[Step, ...], commit_id: str) -> CommitProperties:

@@ -16,6 +16,7 @@ from specs.sources import SourceSpec
 from specs.system import SystemSpec
 from specs.tables import TableSpec, TopicSpec
 from specs.transforms import TransformSpec
+from specs.views import Access, AccessSpec, ViewSpec
 
 SPECS_FOLDER = Path(__file__).parent
 Model = TypeVar("Model", bound=BaseModel)
@@ -38,6 +39,8 @@ class Specs:
     topic_versions: dict[str, tuple[TopicSpec, ...]]
     tables: dict[str, TableSpec]
     sources: dict[str, SourceSpec]
+    views: dict[str, ViewSpec]
+    access: dict[str, AccessSpec]
 
     @cached_property
     def version(self) -> str:
@@ -86,6 +89,7 @@ def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
         for name in written
     }
     tables = _load_folder(folder / "schemas" / "tables", TableSpec)
+    views = _load_folder(folder / "schemas" / "views", ViewSpec)
     sources = _load_folder(folder / "sources", SourceSpec)
     return Specs(
         folder=folder,
@@ -97,4 +101,6 @@ def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
         topic_versions=versions,
         tables={table.table: table for table in tables},
         sources={source.source: source for source in sources},
+        views={view.view: view for view in views},
+        access={access.user: access for access in load_file(folder / "access.yaml", Access).users},
     )

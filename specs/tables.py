@@ -21,6 +21,11 @@ class Column(SpecModel):
     stamp: bool = Field(default=False, description="says when, not what; left out of comparisons")
     description: str
 
+    @property
+    def comment(self) -> str:
+        """What a catalog says of the column."""
+        return f"{self.description} [{self.unit}]" if self.unit else self.description
+
     @model_validator(mode="after")
     def _name_carries_the_unit(self) -> Self:
         suffix = UNITS_IN_NAMES.get(self.unit or "")

@@ -16,6 +16,12 @@ class Launch:
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    endpoint: str | None = None
+    """What clients connect to, where it depends on the configuration; else the server's own."""
+
+
+def _nothing(_settings: Settings, _endpoint: str) -> None:
+    """Most servers are ready once they answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,10 @@ class Server:
 
     start_seconds: float = 120.0
     """How long a start may take on a slow, busy machine."""
+
+    settle: Callable[[Settings, str], None] = _nothing
+    """Bring what the server holds up to date once it answers at the given endpoint, at every
+    ``traffic up``. Repeating it changes nothing."""
 
 
 def free_port() -> int:
