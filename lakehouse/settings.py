@@ -46,6 +46,25 @@ class Settings(BaseSettings):
     kafka_port: Port = 19092
     mlflow_port: Port = 15000
 
+    api_host: str = "127.0.0.1"
+    """Where the API listens. On loopback it asks for no key unless told to; anywhere else for a key
+    with every request, and for TLS."""
+
+    api_port: Port = 18080
+
+    api_require_key: bool = False
+    """Ask for a key on loopback too."""
+
+    api_tls_certificate: Folder | None = None
+    api_tls_key: Folder | None = None
+    """Files in PEM format; both or none."""
+
+    api_behind_proxy: bool = False
+    """A proxy before the API ends TLS, so plain HTTP will do off loopback."""
+
+    api_poll_seconds: Annotated[float, Field(gt=0)] = 0.2
+    """How often the API looks for new commits."""
+
     spark_master: str = "local[2]"
     spark_driver_memory: str = "1200m"
     spark_java_options: str = "-Xss4m -XX:TieredStopAtLevel=1"
@@ -96,6 +115,11 @@ class Settings(BaseSettings):
     def checkpoints(self) -> Path:
         """The progress and state of the Spark streams."""
         return self.home / "checkpoints"
+
+    @property
+    def api_keys(self) -> Path:
+        """The API's keys, hashed."""
+        return self.home / "api_keys.json"
 
     @property
     def run(self) -> Path:
