@@ -43,6 +43,15 @@ class Standing:
     kafka_timestamp: datetime | None
 
 
+def is_text(column: str, text: str) -> pc.Expression:
+    """Rows whose ``column`` is ``text``.
+
+    delta-rs stores text as string_view, which the scanner cannot compare with row-group statistics;
+    behind the cast it compares the values themselves.
+    """
+    return pc.field(column).cast(pa.large_string()) == text
+
+
 def _between(after: datetime, until: datetime) -> pc.Expression:
     """Windows that start past ``after`` and not past ``until``, and their partitions."""
     starts, dates = pc.field("window_start"), pc.field("window_date")
@@ -55,7 +64,7 @@ def _windows(moments: Mapping[str, datetime], lookback: Lookback) -> pc.Expressi
     found: pc.Expression | None = None
     for source, moment in moments.items():
         earliest = max(moment - timedelta(seconds=lookback.seconds), EPOCH)
-        part = (pc.field("source") == source) & _between(earliest, moment)
+        part = is_text("source", source) & _between(earliest, moment)
         found = part if found is None else found | part
     return found
 

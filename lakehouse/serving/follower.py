@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from deltalake.exceptions import DeltaError
@@ -65,18 +66,22 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled; what fails is tried again with the next look."""
-        while True:
-            began = time.monotonic()
-            try:
-                is_new = await asyncio.to_thread(self._reader.refresh)
-            except (TrafficError, DeltaError, OSError) as error:
-                self._fail(error)
-            else:
-                self._failure, self._looked_at = None, time.monotonic()
-                if is_new:
-                    self.generation += 1
-                    self._wake()
-            await asyncio.sleep(max(0.0, self._poll_seconds - (time.monotonic() - began)))
+        with ThreadPoolExecutor(1, "follower") as thread:  # its own: questions must not hold it up
+            while True:
+                await self._look(thread)
+
+    async def _look(self, thread: ThreadPoolExecutor) -> None:
+        began = time.monotonic()
+        try:
+            is_new = await asyncio.get_running_loop().run_in_executor(thread, self._reader.refresh)
+        except (TrafficError, DeltaError, OSError) as error:
+            self._fail(error)
+        else:
+            self._failure, self._looked_at = None, time.monotonic()
+            if is_new:
+                self.generation += 1
+                self._wake()
+        await asyncio.sleep(max(0.0, self._poll_seconds - (time.monotonic() - began)))
 
     def _fail(self, error: Exception) -> None:
         text = str(error).splitlines()[0]

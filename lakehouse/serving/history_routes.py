@@ -8,6 +8,7 @@ from typing import Annotated
 import pyarrow.compute as pc
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
+from lakehouse.serving.current import is_text
 from lakehouse.serving.openapi import answers
 from lakehouse.serving.pages import Body, address, cut, page
 from lakehouse.serving.questions import ID_CHARACTERS, RangeQuestion
@@ -89,7 +90,7 @@ def history_router(service: Service) -> APIRouter:
         """A segment's windows; by default those of the last day."""
         snapshot = service.follower.snapshot
         source = road(snapshot, segment_id).row["source"]
-        where = pc.field("segment_id") == segment_id
+        where = is_text("segment_id", segment_id)
         where &= pc.field("window_seconds") == asked.window_seconds
         return await rows(request, asked, Wanted(SILVER, where, snapshot.newest.get(source)))
 
@@ -101,7 +102,7 @@ def history_router(service: Service) -> APIRouter:
         """A segment's forecasts by the window they stand at; by default those of the last day."""
         snapshot = service.follower.snapshot
         source = road(snapshot, segment_id).row["source"]
-        where = pc.field("segment_id") == segment_id
+        where = is_text("segment_id", segment_id)
         if asked.horizon_minutes is not None:
             where &= pc.field("horizon_minutes") == asked.horizon_minutes
         newest = snapshot.newest.get(source)
@@ -117,7 +118,7 @@ def history_router(service: Service) -> APIRouter:
         where = pc.field("segment_count") >= 0
         if asked.source is not None:
             newest = {name: at for name, at in newest.items() if name == asked.source}
-            where = pc.field("source") == asked.source
+            where = is_text("source", asked.source)
         latest = max(newest.values(), default=None)
         return await rows(request, asked, Wanted(KPI, where, latest, "source"))
 

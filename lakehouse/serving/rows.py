@@ -136,6 +136,9 @@ class Status(Row):
     )
     segments: int = Field(description="Road segments known.")
     horizons_minutes: list[int] = Field(description="Horizons of the forecasts.")
+    probability_levels: list[float] = Field(description="Where the map changes colour.")
+    likely_probability: float = Field(description="From here on congestion is called likely.")
+    congestion_levels: list[str] = Field(description="Observed levels, lightest first.")
 
 
 def page_of(row: type[Row]) -> type[Page]:

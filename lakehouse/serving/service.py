@@ -68,6 +68,11 @@ class Service:
             pickup_seconds=snapshot.pickup_seconds,
             segments=len(snapshot.roads),
             horizons_minutes=list(self.specs.ml.horizons_minutes),
+            probability_levels=list(self.specs.ops.serving.probability_levels),
+            likely_probability=self.specs.ops.serving.likely_probability,
+            congestion_levels=[
+                level.level for level in reversed(self.specs.transforms.congestion_levels)
+            ],
         )
 
 
