@@ -38,7 +38,7 @@ class _Keys(BaseModel):
 
 
 def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 NOBODY = _hash("")

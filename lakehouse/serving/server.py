@@ -1,5 +1,6 @@
 """Runs the API: where it listens, who may ask, how it ends."""
 
+import socket
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,11 +72,15 @@ def listening(settings: Settings, keys: KeyStore) -> Listening:
 
 
 class _Server(uvicorn.Server):
-    """Ends live connections when it is asked to end, else it would wait for them."""
+    """Says when it listens; asked to end, it ends live connections too."""
 
-    def __init__(self, config: uvicorn.Config, follower: Follower) -> None:
+    def __init__(self, config: uvicorn.Config, follower: Follower, told: str) -> None:
         super().__init__(config)
-        self._follower = follower
+        self._follower, self._told = follower, told
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self._told, flush=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._follower.end()
@@ -107,15 +112,15 @@ def serve(settings: Settings, specs: Specs) -> None:
         **_tls(where),
     )  # fmt: skip
     try:
-        socket = config.bind_socket()
+        bound = config.bind_socket()
     except SystemExit as error:
         raise Unavailable(
             f"cannot listen on {where.host}:{where.port}; set TRAFFIC_API_PORT to a free port"
         ) from error
-    where = replace(where, port=socket.getsockname()[1])
+    where = replace(where, port=bound.getsockname()[1])
     keys_are = "with a key" if where.needs_key else "without a key, on this machine only"
-    print(f"live map and API at {where.url} ({keys_are})", flush=True)
-    _Server(config, follower).run(sockets=[socket])
+    told = f"live map and API at {where.url} ({keys_are})"
+    _Server(config, follower, told).run(sockets=[bound])
 
 
 def _tls(where: Listening) -> dict[str, Any]:

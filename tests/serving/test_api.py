@@ -125,7 +125,7 @@ def test_health_metrics_and_openapi(api: Api) -> None:
     assert 'traffic_api_request_duration_seconds_count{route="/healthz",status="200"}' in text
     assert "traffic_api_data_age_seconds " in text
     document = api.get("/openapi.json").json
-    assert document["components"]["schemas"]["Networkkpi"]["properties"]["congested_ratio"]
+    assert document["components"]["schemas"]["NetworkKpi"]["properties"]["congested_ratio"]
 
 
 def test_a_commit_is_told_to_those_who_listen(api: Api, city: CityBatches) -> None:

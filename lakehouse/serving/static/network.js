@@ -46,12 +46,11 @@ export class Network {
     this.redraw();
   }
 
-  /** Colour the segments; the worst lie on top. */
+  /** Colour the segments; the worst lie on top, above them the chosen one. */
   setLevels(levels) {
     this.levels = levels;
-    const bySeverity = [...this.groups].sort(
-      ([a], [b]) => ORDER.indexOf(this.levelOf(a)) - ORDER.indexOf(this.levelOf(b)),
-    );
+    const rank = (id) => (id === this.selected ? ORDER.length : ORDER.indexOf(this.levelOf(id)));
+    const bySeverity = [...this.groups].sort(([a], [b]) => rank(a) - rank(b));
     for (const [id, group] of bySeverity) {
       group.children[1].setAttribute("class", `road ${this.levelOf(id)}`);
       this.setWidth(id, group);
@@ -66,6 +65,7 @@ export class Network {
 
   select(id) {
     this.roads.querySelector(".selected")?.classList.remove("selected");
+    this.selected = id;
     this.groups.get(id)?.classList.add("selected");
   }
 
@@ -126,7 +126,7 @@ export class Network {
   setWidth(id, group) {
     const width = WIDTHS[this.levelOf(id)] * (this.thickness ?? 1);
     const [casing, road, hit] = group.children;
-    casing.setAttribute("stroke-width", (width + 2.6).toFixed(1));
+    casing.setAttribute("stroke-width", (width + (id === this.selected ? 7 : 2.6)).toFixed(1));
     road.setAttribute("stroke-width", width.toFixed(1));
     hit.setAttribute("stroke-width", Math.max(width + 6, 14).toFixed(1));
   }

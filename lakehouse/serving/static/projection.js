@@ -2,6 +2,7 @@
 
 const METRES_A_DEGREE = 111_195;
 const PADDING = 56;
+const LEGEND = 44;
 const SCALES = { least: 0.2, most: 60 };
 
 export class View {
@@ -32,7 +33,7 @@ export class View {
     const width = Math.max((east - west) * this.narrowing, 1e-4);
     const height = Math.max(north - south, 1e-4);
     const fit = Math.min(
-      (this.size.width - 2 * PADDING) / width, (this.size.height - 2 * PADDING) / height,
+      (this.size.width - 2 * PADDING) / width, (this.size.height - 2 * PADDING - LEGEND) / height,
     );
     return Math.max(fit, 1) * this.zoom;
   }
@@ -55,7 +56,7 @@ export class View {
   zoomBy(factor, x = this.size.width / 2, y = this.size.height / 2) {
     const zoom = Math.min(Math.max(this.zoom * factor, SCALES.least), SCALES.most);
     const by = zoom / this.zoom;
-    const centre = { x: this.size.width / 2, y: this.size.height / 2 };
+    const centre = { x: this.size.width / 2, y: (this.size.height - LEGEND) / 2 };
     this.offset.x = x - centre.x - (x - centre.x - this.offset.x) * by;
     this.offset.y = y - centre.y - (y - centre.y - this.offset.y) * by;
     this.zoom = zoom;
@@ -66,7 +67,7 @@ export class View {
     const { west, east, south, north } = this.bounds;
     return {
       x: this.size.width / 2 + (lon - (west + east) / 2) * this.narrowing * this.scale,
-      y: this.size.height / 2 - (lat - (south + north) / 2) * this.scale,
+      y: (this.size.height - LEGEND) / 2 - (lat - (south + north) / 2) * this.scale,
     };
   }
 
@@ -87,12 +88,12 @@ export class View {
   /** Degrees of the lines that a quiet grid is drawn with: latitudes and longitudes in sight. */
   grid() {
     const step = niceStep(150 / this.scale);
-    const half = { x: this.size.width / 2, y: this.size.height / 2 };
+    const half = { x: this.size.width / 2, y: (this.size.height - LEGEND) / 2 };
     const { west, east, south, north } = this.bounds;
     const middle = { lat: (south + north) / 2, lon: (west + east) / 2 };
     const reach = {
       north: middle.lat + (half.y + this.offset.y) / this.scale,
-      south: middle.lat - (half.y - this.offset.y) / this.scale,
+      south: middle.lat - (half.y + LEGEND - this.offset.y) / this.scale,
       west: middle.lon - (half.x + this.offset.x) / this.scale / this.narrowing,
       east: middle.lon + (half.x - this.offset.x) / this.scale / this.narrowing,
     };
