@@ -13,9 +13,8 @@ from tests.serving.conftest import SEGMENTS, Api
 pytestmark = pytest.mark.stack
 
 PATIENCE_MS = 60_000
-LATENCY = """() => {
-    const state = document.body.dataset;
-    return new Promise((done) => new MutationObserver(() => done(Date.now())).observe(
+WATCH = """() => {
+    window.drawn = new Promise((done) => new MutationObserver(() => done(Date.now())).observe(
         document.body, {attributeFilter: ["data-version"]}));
 }"""
 
@@ -86,7 +85,7 @@ def test_a_gold_commit_is_on_the_map_within_three_seconds(live: Opened, city: Ci
     at = page.locator("#moment").inner_text()
     rows = city.rows(1)
     note = city.commit_silver(rows)
-    page.evaluate(f"window.drawn = ({LATENCY})()")
+    page.evaluate(WATCH)
     city.commit_gold(rows, note)
     seconds = page.evaluate("window.drawn") / 1000 - city.lake.table("gold.network_kpi").commits(
         after=city.lake.table("gold.network_kpi").version - 1
