@@ -15,6 +15,7 @@ from lakehouse.commands import (
     produce,
     quality,
     run,
+    serve,
     specs,
     sql,
     stack,
@@ -32,7 +33,8 @@ for command in (
     stack.status,
     run.land,
     run.stream,
-    data.audit,
+    serve.serve,
+    audit.audit,
     demo.demo,
     sql.sql,
 ):
@@ -47,6 +49,7 @@ GROUPS = {
     "model": model.app,
     "dlq": dlq.app,
     "quality": quality.app,
+    "api-key": serve.api_key,
     "bench": bench.app,
 }
 for name, group in GROUPS.items():

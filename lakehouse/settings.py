@@ -61,6 +61,25 @@ class Settings(BaseSettings):
     trino_password: SecretStr | None = None
     """The user's password where the embedded server did not make it."""
 
+    api_host: str = "127.0.0.1"
+    """Where the API listens. On loopback it asks for no key unless told to; anywhere else for a key
+    with every request, and for TLS."""
+
+    api_port: Port = 18000
+
+    api_require_key: bool = False
+    """Ask for a key on loopback too."""
+
+    api_tls_certificate: Folder | None = None
+    api_tls_key: Folder | None = None
+    """Files in PEM format; both or none."""
+
+    api_behind_proxy: bool = False
+    """A proxy before the API ends TLS, so plain HTTP will do off loopback."""
+
+    api_poll_seconds: Annotated[float, Field(gt=0)] = 0.2
+    """How often the API looks for new commits."""
+
     spark_master: str = "local[2]"
     spark_driver_memory: str = "1200m"
     spark_java_options: str = (
@@ -117,6 +136,11 @@ class Settings(BaseSettings):
     def checkpoints(self) -> Path:
         """The progress and state of the Spark streams."""
         return self.home / "checkpoints"
+
+    @property
+    def api_keys(self) -> Path:
+        """The API's keys, hashed."""
+        return self.home / "api_keys.json"
 
     @property
     def run(self) -> Path:

@@ -46,6 +46,30 @@ class Limits(SpecModel):
     news_seconds: int = Field(gt=0)
 
 
+class PageRows(SpecModel):
+    """How many items a page holds."""
+
+    default: int = Field(gt=0)
+    max: int = Field(gt=0)
+
+
+class Serving(SpecModel):
+    """What the API gives, and its limits."""
+
+    current_seconds: int = Field(gt=0)
+    page_rows: PageRows
+    max_range_days: int = Field(gt=0)
+    requests_per_second: float = Field(gt=0)
+    burst_requests: int = Field(gt=0)
+    max_clients: int = Field(gt=0)
+    max_streams: int = Field(gt=0)
+    heartbeat_seconds: float = Field(gt=0)
+    stale_seconds: float = Field(gt=0)
+    cache_bytes: int = Field(gt=0)
+    probability_levels: tuple[float, float, float, float]
+    likely_probability: float = Field(ge=0, le=1)
+
+
 class Retention(SpecModel):
     """How long rows or messages are kept."""
 
@@ -81,6 +105,7 @@ class OpsSpec(SpecModel):
     gates: GatePolicy
     dead_letters: DeadLetterLimit
     limits: Limits
+    serving: Serving
     retention: dict[str, Retention]
     metrics: tuple[Metric, ...]
     alerts: tuple[Alert, ...]

@@ -76,6 +76,24 @@ def query(
     sys.exit(finish("query", measure(load), as_json=as_json))
 
 
+@app.command()
+def api(
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 200.0,
+    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Ask the API for a whole city while batches are committed; exit 1 if a request failed."""
+    from benchmarks.api import ApiLoad, measure
+    from benchmarks.report import goals, show
+    from specs.loader import load_specs
+
+    _clean_up_on_signals()
+    result = measure(ApiLoad(rate, segments, seconds))
+    show(result, goals(load_specs().system.slas, "api", result), as_json=as_json)
+    sys.exit(1 if result["failed"] else 0)
+
+
 def _clean_up_on_signals() -> None:
     """End like after Ctrl-C: every `with` block closes what it opened."""
     for number in (signal.SIGTERM, signal.SIGHUP):
