@@ -25,7 +25,7 @@ from specs.tables import TableSpec
 
 COMMITS_PER_CHECKPOINT = 50
 MOVES_PER_SNAPSHOT = 20
-"""With each commit that a snapshot is moved past, the next write takes 0.14 ms longer (delta-rs 1.6);
+"""With each commit that a snapshot is moved past, the next write takes 0.14 ms more (delta-rs 1.6);
 to open the table anew takes 8 ms."""
 
 ROWS_WRITTEN = ("num_added_rows", "num_target_rows_inserted", "num_target_rows_updated")
