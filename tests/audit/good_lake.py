@@ -202,8 +202,7 @@ def good_lake(root: Path, specs: Specs) -> Good:
     DeadLetterReplay(lake).replay(DeadLetterFilter(reason="segment_known"))
     _measure(lake)
     _score(lake)
-    for name in (BRONZE, DEAD, ROAD, SILVER, SCORES, KPI):
-        project(lake, name)
+    project(lake, [BRONZE, DEAD, ROAD, SILVER, SCORES, KPI])
     ends = {p: (0, 1 + max(r.offset() for r in records if r.partition() == p)) for p in (0, 1)}
     held = pa.table({
         "partition": pa.array([r.partition() for r in records], pa.int32()),
