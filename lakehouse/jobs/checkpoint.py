@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from lakehouse.tables import Lake
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,6 +62,17 @@ def read_through(folder: Path) -> int:
     return -1 if batch_id is None else _versions_read(_lines(folder, batch_id)[1]) - 1
 
 
-def query_id(folder: Path) -> str:
-    """Identity of the stream that the checkpoint belongs to."""
-    return str(json.loads((folder / "metadata").read_text())["id"])
+def writer(folder: Path) -> str:
+    """Name under which the tables keep the progress of the checkpoint's stream."""
+    return "stream/" + str(json.loads((folder / "metadata").read_text())["id"])
+
+
+def told_through(lake: Lake, folder: Path) -> int:
+    """Last bronze version that silver and gold have taken in; -1 before the first batch.
+
+    The KPIs' commit is a batch's last. Spark itself may be a batch ahead, see `read_through`.
+    """
+    kpis = lake.table("gold.network_kpi")
+    kpis.refresh()
+    batch_id = kpis.progress(writer(folder)) if (folder / "metadata").exists() else None
+    return -1 if batch_id is None else _versions_read(_lines(folder, batch_id)[1]) - 1

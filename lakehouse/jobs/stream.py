@@ -4,6 +4,7 @@ Spark sums up batch N + 1 while silver and gold take batch N. So Spark's checkpo
 ahead of the tables; a start brings them up to it from bronze.
 """
 
+import gc
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.jobs.bronze_panes import BRONZE
-from lakehouse.jobs.checkpoint import Span, last_finished, query_id, span
+from lakehouse.jobs.checkpoint import Span, last_finished, span, writer
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.model_watch import ModelWatch
@@ -139,6 +140,7 @@ class Stream:
             GateFailed: a batch was refused.
             Unavailable: a server did not answer.
         """
+        gc.freeze()  # as in the lander: what is loaded by now need not be walked again
         try:
             while query.isActive and not (stopped() or self._tables_side.has_failed):
                 query.awaitTermination(POLL_SECONDS)  # type: ignore[arg-type]  # takes floats
@@ -166,13 +168,14 @@ class Stream:
             query.stop()
         self._tables_side.finish()
 
-    def _writer(self) -> str:
-        return f"stream/{query_id(self._checkpoint)}"
-
     def _take_up(self) -> None:
         """Bring into the tables what the checkpoint has finished and they lack."""
         finished = last_finished(self._checkpoint)
-        told = self.gold.kpis.table.progress(self._writer()) if finished is not None else None
+        told = (
+            self.gold.kpis.table.progress(writer(self._checkpoint))
+            if finished is not None
+            else None
+        )
         self._open = OpenWindows(self._lake.specs.tables[SILVER], self._opened(told, finished))
         if finished is None:
             return
@@ -200,12 +203,12 @@ class Stream:
         rows = self._open.upserts(
             rows, pa.scalar(plan.watermark, TIMESTAMP), pa.scalar(at, TIMESTAMP)
         )
-        note, writer = self._note(plan, batch_id), self._writer()
+        note, name = self._note(plan, batch_id), writer(self._checkpoint)
         if rows.num_rows:
-            self._commit_silver(rows, note, writer, batch_id)
+            self._commit_silver(rows, note, name, batch_id)
             self.silver.publish(rows, news_only=True)
             self.done.batches += 1
-        self.done.score_rows += self.gold.take(rows, self._open.rows, note, writer, batch_id)
+        self.done.score_rows += self.gold.take(rows, self._open.rows, note, name, batch_id)
         self._journal.write_if_due()
 
     def report(self) -> dict[str, float]:
@@ -227,10 +230,10 @@ class Stream:
         self.silver.table.refresh()
         return self.silver.table.read(where=where)
 
-    def _commit_silver(self, rows: pa.Table, note: Note, writer: str, batch_id: int) -> None:
-        before = self.silver.table.progress(writer)
+    def _commit_silver(self, rows: pa.Table, note: Note, name: str, batch_id: int) -> None:
+        before = self.silver.table.progress(name)
         if before is None or before < batch_id:
-            commit = self.silver.merge(rows, note, [Step(writer, before, batch_id)])
+            commit = self.silver.merge(rows, note, [Step(name, before, batch_id)])
             self.done.silver_rows += commit.rows_written
 
     def _note(self, plan: Span, batch_id: int) -> Note:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.jobs.checkpoint import last_finished, query_id, read_through, span
+from lakehouse.jobs.checkpoint import last_finished, read_through, span, writer
 
 
 def plan(folder: Path, batch: int, version: int, index: int = -1, watermark_ms: int = 0) -> None:
@@ -68,7 +68,7 @@ def test_bronze_is_read_as_far_as_the_newest_finished_batch(tmp_path: Path) -> N
 
 def test_a_stream_is_known_by_its_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "metadata").write_text('{"id":"aff0a8b1"}')
-    assert query_id(tmp_path) == "aff0a8b1"
+    assert writer(tmp_path) == "stream/aff0a8b1"
 
 
 def test_a_plan_that_is_absent_is_no_empty_plan(tmp_path: Path) -> None:
