@@ -19,7 +19,7 @@ from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.sql import select
 from lakehouse.tables import Lake, Note, Step
-from lakehouse.transforms.histogram import BITS, COUNTS_PER_SUM
+from lakehouse.transforms.histogram import BITS, COUNTS_PER_SUM, count_columns
 from lakehouse.transforms.segment_metric import segment_metric
 from ml.score import LoadedModel
 from specs.loader import Specs
@@ -51,7 +51,7 @@ class Fixed:
 
 
 def window_sums(readings: pa.Table, specs: Specs, *, at: datetime) -> pa.Table:
-    """What Spark's `window_aggregate` gives, of the primary windows of ``readings``.
+    """What `window_aggregate` gives, of the primary windows of ``readings``.
 
     Args:
         readings: the simulator's.
@@ -65,10 +65,10 @@ def window_sums(readings: pa.Table, specs: Specs, *, at: datetime) -> pa.Table:
     )
     place = f"least({histogram.measure} // {histogram.bin_width}, {histogram.bins - 1})"
     sums = {a.name: a.expr for a in spec.aggregations} | {
-        f"bins_{number}": f"coalesce(sum(CASE WHEN {histogram.measure} IS NOT NULL"
+        name: f"coalesce(sum(CASE WHEN {histogram.measure} IS NOT NULL"
         f" AND {place} // {COUNTS_PER_SUM} = {number}"
         f" THEN 1::BIGINT << ({BITS} * ({place} % {COUNTS_PER_SUM}))::INTEGER END), 0)"
-        for number in range(-(-histogram.bins // COUNTS_PER_SUM))
+        for number, name in enumerate(count_columns(histogram))
     }
     stamps = {"kafka_timestamp_max"}
     summed = ", ".join(

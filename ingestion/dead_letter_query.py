@@ -6,6 +6,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from lakehouse.sql import select
+from lakehouse.sql_text import quoted
 from lakehouse.tables import Lake
 
 DEAD_LETTER = "bronze.dead_letter"
@@ -62,4 +63,4 @@ def _literal(value: str | bool | datetime) -> str:
         return str(value)
     if isinstance(value, datetime):
         return f"TIMESTAMPTZ '{value.isoformat()}'"
-    return "'" + value.replace("'", "''") + "'"
+    return quoted(value)

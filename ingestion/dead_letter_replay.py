@@ -13,11 +13,10 @@ import pyarrow.compute as pc
 
 from ingestion.dead_letter_query import DeadLetterFilter, dead_letters
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge
-from lakehouse.jobs.gated import noted
+from lakehouse.jobs.gated import passed
 from lakehouse.journal import Journal, now
 from lakehouse.tables import Lake, Note, Step
 from quality.gate import Gate
-from quality.refusal import BatchRefused
 
 RECORDS_AT_ONCE = 20_000
 RESOLUTION = "replayed"
@@ -137,16 +136,10 @@ class DeadLetterReplay:
         return set(_places(rows)) & set(_places(dead))
 
     def _land(self, accepted: pa.Table, step: Step) -> None:
-        try:
-            result = self._gate.check(accepted, always=True)
-        except BatchRefused as refused:
-            self._journal.note(refused.result.row(now()))
-            self._journal.write()
-            raise
-        passed = noted(result, accepted.num_rows, self._journal)
         note = Note(
             job="replay", spec_version=self._lake.specs.version,
-            verdicts={"landed": accepted.num_rows}, gate=passed,
+            verdicts={"landed": accepted.num_rows},
+            gate=passed(self._gate, accepted, self._journal, always=True),
         )  # fmt: skip
         self._lake.table(BRONZE).append(accepted, note, [step])
 

@@ -20,11 +20,10 @@ from ingestion.dead_letter_limit import DeadLetterBrake, flood
 from ingestion.dead_letters import DeadLetterTopic
 from ingestion.decode import Record
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
-from lakehouse.jobs.gated import noted
+from lakehouse.jobs.gated import note_refusal, passed
 from lakehouse.journal import Journal, now
 from lakehouse.tables import Lake, Note, Passed, Step
 from quality.gate import Gate
-from quality.refusal import BatchRefused
 from specs.errors import Fenced, Unavailable
 
 GROUP = "traffic-lander"
@@ -152,13 +151,7 @@ class Lander:
     def _land(self, records: Sequence[Record]) -> None:
         judged = self._judge.judge(records, self._known_segments(), now())
         self._refuse_flood(judged)
-        try:
-            result = self.gate.check(judged.accepted)
-        except BatchRefused as refused:
-            self._journal.note(refused.result.row(now()))
-            self._journal.write()
-            raise
-        self._commit(judged, noted(result, judged.accepted.num_rows, self._journal))
+        self._commit(judged, passed(self.gate, judged.accepted, self._journal))
         self.landed.batches += 1
         self._mirror(judged)
 
@@ -167,11 +160,10 @@ class Lander:
         bound = self._brake.passed(judged)
         if bound is not None:
             refused = flood(judged, bound, self._lake.specs)
-            self._journal.note(refused.result.row(now()))
-            self._journal.write()
+            note_refusal(refused, self._journal)
             raise refused
 
-    def _commit(self, judged: Judged, passed: Passed) -> None:
+    def _commit(self, judged: Judged, gate: Passed) -> None:
         """Dead letters first: a crash between the two repeats the batch and loses nothing."""
         dead, offsets = self._unwritten_dead(judged), {
             str(partition): f"{first}-{last}"
@@ -189,7 +181,7 @@ class Lander:
             for partition, (_, last) in judged.progress.items()
         ]
         note = self._note({"landed": judged.accepted.num_rows}, offsets)
-        commit = self._bronze.append(judged.accepted, replace(note, gate=passed), steps)
+        commit = self._bronze.append(judged.accepted, replace(note, gate=gate), steps)
         self.landed.rows += commit.rows_written
         self._reached.update({p: last for p, (_, last) in judged.progress.items()})
 

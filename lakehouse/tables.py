@@ -17,6 +17,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
 from lakehouse.delta_checksum import Held, write_checksum
+from lakehouse.sql_text import quoted
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
@@ -299,8 +300,7 @@ def _literal(value: object) -> str:
         return f"TIMESTAMP '{value.isoformat()}'"
     if isinstance(value, date):
         return f"DATE '{value.isoformat()}'"
-    escaped = str(value).replace("'", "''")
-    return f"'{escaped}'"
+    return quoted(str(value))
 
 
 def _match(spec: TableSpec, rows: pa.Table) -> str:

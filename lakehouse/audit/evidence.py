@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from lakehouse.audit.check import Check
+from lakehouse.sql_text import quoted
 from lakehouse.tables import Lake, LakeTable
 from specs.errors import SpecError
 
@@ -56,7 +57,7 @@ class Evidence:
         self._engine.register(f"{view}_schema", table.schema.empty_table())
         query = f"CREATE TEMP VIEW {view} AS SELECT * FROM {view}_schema"
         if present:
-            paths = ", ".join(_quoted(path) for path in present)
+            paths = ", ".join(quoted(path) for path in present)
             kinds = {column.name: SQL_TYPES[column.type] for column in table.spec.columns
                      if column.name in table.partition_by}  # fmt: skip
             types = ", ".join(f"{name}: {kind}" for name, kind in kinds.items())
@@ -125,10 +126,6 @@ class Evidence:
             f" FROM ({faults}) AS found(fault)"
         )[0]
         return Check(name, total, total - int(count), _texts(examples))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _texts(examples: Sequence[object] | None) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
 from lakehouse.tables import Commit, Lake, Note, Passed, Step
 from quality.gate import Gate
-from quality.refusal import BatchRefused, GateResult
+from quality.refusal import BatchRefused
 from specs.tables import TopicSpec
 
 
@@ -41,22 +41,29 @@ class GatedTable:
             Fenced: another writer has advanced one of ``steps``; nothing was committed.
             Unavailable: the commit kept conflicting.
         """
-        passed = self.check(rows, always=always)
-        return self.table.merge(rows, replace(note, gate=passed), steps)
+        gate = self.check(rows, always=always)
+        return self.table.merge(rows, replace(note, gate=gate), steps)
 
     def check(self, rows: pa.Table, *, always: bool = False) -> Passed:
         """Validate ``rows``; raises `GateFailed` as `merge` does."""
         try:
-            result = self.gate.check(rows, always=always)
+            return passed(self.gate, rows, self._journal, always=always)
         except BatchRefused as refused:
-            self._journal.note(refused.result.row(now()))
-            self._journal.write()
             if self._topic is not None and self._publisher is not None:
                 failing = refused.failing_rows.select(rows.schema.names)
                 self._publisher.send(self._topic, failing, dead=True)
                 self._publisher.flush()
             raise
-        return noted(result, rows.num_rows, self._journal)
+
+    def merge_batch(self, rows: pa.Table, note: Note, writer: str, batch_id: int) -> int:
+        """`merge` as a batch of ``writer``, unless that was done; returns the rows written."""
+        before = self.table.progress(writer)
+        if before is not None and before >= batch_id:
+            return 0
+        step = Step(writer, before, batch_id)
+        if not rows.num_rows:  # delta-rs commits no empty MERGE, and the progress counts
+            return self.table.append(rows, note, [step]).rows_written
+        return self.merge(rows, note, [step]).rows_written
 
     def publish(self, rows: pa.Table, *, news_only: bool = False) -> None:
         """Queue committed ``rows`` for the table's topic, if it has one.
@@ -73,9 +80,24 @@ class GatedTable:
         self._publisher.send(self._topic, rows)
 
 
-def noted(result: GateResult | None, rows: int, journal: Journal) -> Passed:
-    """Put the ``result`` of a gate that let ``rows`` rows pass in the books."""
+def passed(gate: Gate, rows: pa.Table, journal: Journal, *, always: bool = False) -> Passed:
+    """Let ``rows`` through ``gate`` and put its result in the books.
+
+    Raises:
+        GateFailed: a row or the batch breaks a rule; the refusal is in the books.
+    """
+    try:
+        result = gate.check(rows, always=always)
+    except BatchRefused as refused:
+        note_refusal(refused, journal)
+        raise
     at = now()
     if result is not None:
         journal.note(result.row(at))
-    return Passed(at.isoformat(), rows, None if result is None else result.run_id)
+    return Passed(at.isoformat(), rows.num_rows, None if result is None else result.run_id)
+
+
+def note_refusal(refused: BatchRefused, journal: Journal) -> None:
+    """Put a refusal in the books at once: whoever raises it ends."""
+    journal.note(refused.result.row(now()))
+    journal.write()

@@ -10,7 +10,7 @@ from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake, Note
 from lakehouse.transforms.network_kpi import network_kpi
 from ml.grid import RollingGrid, SpeedGrid
 from ml.score import scores
@@ -77,37 +77,30 @@ class Gold:
         """
         seconds = self._lake.specs.transforms.primary.size_seconds
         primary = changed.filter(pc.equal(changed["window_seconds"], seconds))
-        if self._grid is None:
-            self._grid = self._seeded_grid()
-        model = self._models.model if self._models else None
-        written = 0
-        grid = self._grid.update(primary) if primary.num_rows else None
-        if model is not None and grid is not None:
-            rows = scores(model, grid, primary, scored_at=now())
-            written = self._commit(self.scores, rows, note, writer, batch_id)
-            self.scores.publish(rows, news_only=True)
+        written = self._score(primary, note, writer, batch_id) if primary.num_rows else 0
         self._publisher.flush()
         final = changed.filter(changed["is_final"])
         kpis = network_kpi(pa.concat_tables([opened, final]), self._lake.specs, at=now())
         touched = pc.is_in(kpis["window_start"], pc.unique(primary["window_start"]))
-        self._commit(self.kpis, kpis.filter(touched), note, writer, batch_id)
+        self.kpis.merge_batch(kpis.filter(touched), note, writer, batch_id)
+        return written
+
+    def _score(self, primary: pa.Table, note: Note, writer: str, batch_id: int) -> int:
+        if self._grid is None:
+            self._grid = self._seeded_grid()
+        grid = self._grid.update(primary)
+        model = self._models.model if self._models else None
+        if model is None:
+            return 0
+        rows = scores(model, grid, primary, scored_at=now())
+        written = self.scores.merge_batch(rows, note, writer, batch_id)
+        self.scores.publish(rows, news_only=True)
         return written
 
     def close(self) -> None:
         """Stop asking the registry."""
         if self._models is not None:
             self._models.close()
-
-    def _commit(
-        self, gated: GatedTable, rows: pa.Table, note: Note, writer: str, batch_id: int
-    ) -> int:
-        before = gated.table.progress(writer)
-        if before is not None and before >= batch_id:
-            return 0
-        step = Step(writer, before, batch_id)
-        if not rows.num_rows:  # delta-rs commits no empty MERGE, and the progress counts
-            return gated.table.append(rows, note, [step]).rows_written
-        return gated.merge(rows, note, [step]).rows_written
 
 
 def _newest(rows: pa.Table, seconds: int, windows: int) -> pa.Table:

@@ -25,7 +25,7 @@ from lakehouse.jobs.segments import Segments
 from lakehouse.jobs.windows import Windows
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake, Note
 from lakehouse.transforms.pane import pane_aggregate
 from lakehouse.transforms.segment_metric import segment_metric
 
@@ -72,7 +72,6 @@ class Stream:
     ) -> None:
         """Take up where the tables and ``checkpoint`` stand."""
         self._lake, self._checkpoint = lake, checkpoint
-        self._publisher = publisher
         self.done = Streamed()
         self.silver_was_corrected = threading.Event()
         self._one_batch, self._stopping = threading.Lock(), False
@@ -171,11 +170,9 @@ class Stream:
     def _take_up(self) -> None:
         """Bring into the tables what the checkpoint has finished and they lack."""
         finished = last_finished(self._checkpoint)
-        told = (
-            self.gold.kpis.table.progress(writer(self._checkpoint))
-            if finished is not None
-            else None
-        )
+        told = None
+        if finished is not None:
+            told = self.gold.kpis.table.progress(writer(self._checkpoint))
         self._open = OpenWindows(self._lake.specs.tables[SILVER], self._opened(told, finished))
         if finished is None:
             return
@@ -205,7 +202,7 @@ class Stream:
         )
         note, name = self._note(plan, batch_id), writer(self._checkpoint)
         if rows.num_rows:
-            self._commit_silver(rows, note, name, batch_id)
+            self.done.silver_rows += self.silver.merge_batch(rows, note, name, batch_id)
             self.silver.publish(rows, news_only=True)
             self.done.batches += 1
         self.done.score_rows += self.gold.take(rows, self._open.rows, note, name, batch_id)
@@ -229,12 +226,6 @@ class Stream:
             where = where | ((end > before) & (end <= reached))
         self.silver.table.refresh()
         return self.silver.table.read(where=where)
-
-    def _commit_silver(self, rows: pa.Table, note: Note, name: str, batch_id: int) -> None:
-        before = self.silver.table.progress(name)
-        if before is None or before < batch_id:
-            commit = self.silver.merge(rows, note, [Step(name, before, batch_id)])
-            self.done.silver_rows += commit.rows_written
 
     def _note(self, plan: Span, batch_id: int) -> Note:
         return Note(

@@ -1,5 +1,6 @@
-"""What the runtime knows of a server: some data and three functions, no class of its own."""
+"""What the runtime knows of a server: some data and four functions, no class of its own."""
 
+import http.client
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -65,3 +66,15 @@ def accepts(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def answers_ok(port: int, path: str, seconds: float) -> bool:
+    """Return whether an HTTP server on this loopback port answers ``path`` with 200 in time."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=seconds)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,6 +1,5 @@
 """Superset: dashboards on Trino, from its own locked environment in ``superset/``."""
 
-import http.client
 import os
 import secrets
 import subprocess
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lakehouse.runtime import process
-from lakehouse.runtime.server import LOOPBACK, Launch, Server
+from lakehouse.runtime.server import LOOPBACK, Launch, Server, answers_ok
 from lakehouse.settings import Settings
 from specs.errors import Unavailable
 
@@ -24,14 +23,7 @@ QUOTED_LINES = 12
 
 def answers(port: int) -> bool:
     """Return whether the web application is up."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_SECONDS)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return answers_ok(port, "/health", PROBE_SECONDS)
 
 
 def password_file(settings: Settings) -> Path:

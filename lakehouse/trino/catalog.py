@@ -7,6 +7,7 @@ Repeating it changes nothing. The tables' own comments are in their Delta logs, 
 import time
 from pathlib import Path
 
+from lakehouse.sql_text import quoted
 from lakehouse.tables import Lake
 from lakehouse.trino.client import Client, Endpoint, SqlError
 from lakehouse.trino.home import CATALOG
@@ -74,18 +75,18 @@ def _register_table(client: Client, name: str, location: str, is_known: bool) ->
         if f"'{location}'" in client.rows(f"SHOW CREATE TABLE {name}")[0][0]:
             return
         client.rows(f"CALL {CATALOG}.system.unregister_table('{schema}', '{table}')")
-    client.rows(f"CALL {CATALOG}.system.register_table('{schema}', '{table}', {_text(location)})")
+    client.rows(f"CALL {CATALOG}.system.register_table('{schema}', '{table}', {quoted(location)})")
 
 
 def _create_view(client: Client, specs: Specs, view: ViewSpec) -> None:
     """Define the view anew; its readers never see it missing."""
-    query, comment = view.sql(specs.transforms), _text(view.description)
+    query, comment = view.sql(specs.transforms), quoted(view.description)
     try:
         client.rows(f"CREATE OR REPLACE VIEW {view.view} COMMENT {comment} AS\n{query}")
     except SqlError as error:
         raise SpecError(f"schemas/views/{view.view}.yaml: {error}") from error
     for column in view.columns:
-        client.rows(f"COMMENT ON COLUMN {view.view}.{column.name} IS {_text(column.comment)}")
+        client.rows(f"COMMENT ON COLUMN {view.view}.{column.name} IS {quoted(column.comment)}")
 
 
 def _check_columns(client: Client, specs: Specs) -> None:
@@ -101,8 +102,3 @@ def _check_columns(client: Client, specs: Specs) -> None:
         if found[view.view] != wanted:
             wrong = sorted(set(wanted) ^ set(found[view.view])) or "their order"
             raise SpecError(f"schemas/views/{view.view}.yaml: query and columns differ in {wrong}")
-
-
-def _text(value: str) -> str:
-    escaped = value.replace("'", "''")
-    return f"'{escaped}'"
