@@ -26,7 +26,7 @@ from lakehouse.jobs.windows import Windows
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
 from lakehouse.tables import Lake, Note
-from lakehouse.transforms.pane import pane_aggregate
+from lakehouse.transforms.pane import distinct_readings, pane_aggregate
 from lakehouse.transforms.segment_metric import segment_metric
 
 if TYPE_CHECKING:
@@ -101,20 +101,20 @@ class Stream:
         every = f"{round(pace.trigger_seconds * 1000)} milliseconds"
         trigger = {"availableNow": True} if once else {"processingTime": every}
         return (
-            pane_aggregate(events, self._lake.specs.transforms)
+            distinct_readings(events, self._lake.specs.transforms)
             .writeStream.queryName("traffic-stream")
-            .outputMode("update")
+            .outputMode("append")
             .option("checkpointLocation", str(self._checkpoint))
             .trigger(**trigger)
             .foreachBatch(self.take_batch)
             .start()
         )
 
-    def take_batch(self, changed: "DataFrame", batch_id: int) -> None:
+    def take_batch(self, readings: "DataFrame", batch_id: int) -> None:
         """Sum up one micro-batch and hand it on to silver and gold.
 
         Args:
-            changed: `pane_aggregate` of the panes that the batch changed.
+            readings: `distinct_readings` of the batch.
             batch_id: Spark's number of the batch.
 
         Raises:
@@ -124,7 +124,7 @@ class Stream:
         with self._one_batch:
             if self._stopping:
                 raise Stopped
-            panes = changed.toArrow()
+            panes = pane_aggregate(readings, self._lake.specs.transforms).toArrow()
             plan = span(self._checkpoint, batch_id)
             self._tables_side.take(lambda: self._bring(panes, plan, batch_id))
 
@@ -177,7 +177,7 @@ class Stream:
         if finished is None:
             return
         lacking = told is None or told < finished
-        self._windows.read_anew(min(told or 0, finished), tell=lacking)
+        self._windows.read_anew(min(told or 0, finished), finished, tell=lacking)
         if lacking:
             self._bring(None, span(self._checkpoint, finished), finished)
 
@@ -185,7 +185,7 @@ class Stream:
         """Bring one batch into silver and gold; doing it twice changes nothing."""
         if self.silver_was_corrected.is_set():
             self.silver_was_corrected.clear()
-            self._windows.read_anew(batch_id - 1, tell=True)
+            self._windows.read_anew(batch_id - 1, batch_id - 1, tell=True)
             self._open = OpenWindows(
                 self._lake.specs.tables[SILVER], self._opened(batch_id - 1, batch_id)
             )

@@ -8,10 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.jobs.bronze_panes import bronze_panes
-from lakehouse.jobs.checkpoint import read_through, span
-from lakehouse.sql import select
+from lakehouse.jobs.checkpoint import position, span
 from lakehouse.tables import Lake
-from lakehouse.transforms.window_aggregate import window_aggregate
+from lakehouse.transforms.window_aggregate import add_panes, window_aggregate
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -20,10 +19,7 @@ FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Windows:
-    """Keeps the newest sums of each pane that a window still open may hold.
-
-    Spark emits a pane when it changes; a sliding window also needs those that did not.
-    """
+    """Keeps the sums of each pane that an open window may hold, and adds each batch's to them."""
 
     def __init__(self, lake: Lake, checkpoint: Path, spark: "SparkSession") -> None:
         """Start without a pane, as before the first batch."""
@@ -32,24 +28,25 @@ class Windows:
         self._panes: pa.Table | None = None
         self._all_past: datetime | None = None
 
-    def read_anew(self, batch_id: int, *, tell: bool) -> None:
-        """Sum up bronze as finished batches have read it; the late readings in it count now.
+    def read_anew(self, left: int, through: int, *, tell: bool) -> None:
+        """Sum up bronze as the stream has read it; the late readings in it count now.
 
         Args:
-            batch_id: panes are read that windows may hold which this batch left open.
+            left: panes are read that windows may hold which this batch left open.
+            through: the last batch whose readings count.
             tell: with the next batch, `changed` gives all of these windows.
         """
-        left = span(self._checkpoint, batch_id).watermark
-        self._all_past = left if tell else None
-        start = self._first_pane_end(left) - timedelta(seconds=self._spec.pane_seconds)
-        version = read_through(self._checkpoint)
-        self._panes = bronze_panes(self._spark, self._lake, start, FAR_FUTURE, version)
+        watermark = span(self._checkpoint, left).watermark
+        self._all_past = watermark if tell else None
+        start = self._first_pane_end(watermark) - timedelta(seconds=self._spec.pane_seconds)
+        reached = position(self._checkpoint, through)
+        self._panes = bronze_panes(self._spark, self._lake, start, FAR_FUTURE, reached)
 
     def changed(self, panes: pa.Table | None, watermark: datetime) -> pa.Table:
         """Sums of the windows that hold one of ``panes``, or of all open ones, see `read_anew`.
 
         Args:
-            panes: the changed panes of a batch.
+            panes: `pane_aggregate` of a batch's readings; None for a batch that is read already.
             watermark: windows that end at or before it will not be asked for any more.
         """
         held = self._with(panes)
@@ -65,11 +62,7 @@ class Windows:
     def _with(self, panes: pa.Table | None) -> pa.Table:
         if self._panes is None or panes is None:
             return panes if self._panes is None else self._panes
-        kept = select(
-            "SELECT * FROM held ANTI JOIN changed USING (segment_id, pane_end)",
-            held=self._panes, changed=panes,
-        ).cast(panes.schema)  # fmt: skip
-        return pa.concat_tables([kept, panes]).combine_chunks()
+        return add_panes(self._panes, panes, self._spec)
 
     def _first_pane_end(self, watermark: datetime) -> datetime:
         """Panes that end past this may belong to a window that ends past ``watermark``."""
