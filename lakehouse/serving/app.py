@@ -14,7 +14,6 @@ from lakehouse.serving.guard import Door, Guard
 from lakehouse.serving.history_routes import history_router
 from lakehouse.serving.live_routes import STATIC, live_router
 from lakehouse.serving.metrics import ApiMetrics
-from lakehouse.serving.pages import Kept
 from lakehouse.serving.questions import questions
 from lakehouse.serving.segment_routes import segment_router
 from lakehouse.serving.service import Service
@@ -30,8 +29,7 @@ def create_app(specs: Specs, follower: Follower, door: Door) -> FastAPI:
         door: who is let in.
     """
     metrics = ApiMetrics(specs.ops)
-    limits = specs.ops.serving
-    service = Service(specs, follower, metrics, questions(specs), Kept(limits.cache_bytes))
+    service = Service(specs, follower, metrics, questions(specs))
     service.watch()
 
     @asynccontextmanager
