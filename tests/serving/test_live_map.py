@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.city_batches import CityBatches
 from tests.serving.conftest import SEGMENTS, Api
@@ -17,14 +17,6 @@ WATCH = """() => {
     window.drawn = new Promise((done) => new MutationObserver(() => done(Date.now())).observe(
         document.body, {attributeFilter: ["data-version"]}));
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @dataclass
