@@ -42,8 +42,16 @@ class Body:
         return f'"{self.digest}-gzip"' if is_packed else f'"{self.digest}"'
 
 
+Question = tuple[str, bytes]
+"""Path and query string of a request."""
+
 Rendering = Callable[["Snapshot"], Body]
 """Answers one question from any snapshot."""
+
+
+def question_of(scope: Mapping[str, Any]) -> Question:
+    """What a request asks, from its ASGI scope."""
+    return scope["path"], scope["query_string"]
 
 
 def body(value: Any, media_type: str = JSON) -> Body:
@@ -68,9 +76,9 @@ class Kept:
     def __init__(self, max_bytes: int) -> None:
         """Keep nothing yet."""
         self._max_bytes, self._bytes = max_bytes, 0
-        self._answers: OrderedDict[str, _Answer] = OrderedDict()
+        self._answers: OrderedDict[Question, _Answer] = OrderedDict()
 
-    def get(self, question: str) -> Body | None:
+    def get(self, question: Question) -> Body | None:
         """The answer to ``question``, if it is here."""
         found = self._answers.get(question)
         if found is None:
@@ -79,7 +87,7 @@ class Kept:
         return found.body
 
     def put(
-        self, question: str, body: Body, render: Rendering | None = None, *, asked: int = 1
+        self, question: Question, body: Body, render: Rendering | None = None, *, asked: int = 1
     ) -> None:
         """Keep an answer; with ``render`` it may be made anew for the next snapshot.
 
@@ -97,7 +105,7 @@ class Kept:
             _, oldest = self._answers.popitem(last=False)
             self._bytes -= _bytes(oldest.body)
 
-    def most_asked(self, count: int) -> list[tuple[str, Rendering]]:
+    def most_asked(self, count: int) -> list[tuple[Question, Rendering]]:
         """Questions that were asked, with what answers them anew; the most asked first."""
         answers = list(self._answers.items())  # at once: the server may add one meanwhile
         found = [

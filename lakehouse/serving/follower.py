@@ -43,6 +43,11 @@ class Follower:
         return self._reader.snapshot
 
     @property
+    def shown(self) -> Snapshot | None:
+        """The newest complete snapshot; None where there is none yet."""
+        return self._reader.snapshot
+
+    @property
     def age_seconds(self) -> float | None:
         """Now less the newest Kafka timestamp shown; None where nothing is."""
         shown = self._reader.snapshot.as_of.kafka_timestamp if self._reader.snapshot else None

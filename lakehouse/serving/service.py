@@ -4,9 +4,10 @@ import asyncio
 from dataclasses import dataclass, field
 
 from fastapi import Request, Response
+from starlette.datastructures import Headers
 
 from lakehouse.journal import now
-from lakehouse.serving.answers import Body, Rendering, respond
+from lakehouse.serving.answers import Body, Question, Rendering, question_of, respond
 from lakehouse.serving.follower import Follower
 from lakehouse.serving.metrics import ApiMetrics
 from lakehouse.serving.questions import Questions
@@ -34,7 +35,7 @@ class Service:
     metrics: ApiMetrics
     questions: Questions
     streams: int = field(default=0)
-    _under_way: dict[tuple[int, str], asyncio.Task[Body]] = field(default_factory=dict)
+    _under_way: dict[tuple[int, Question], asyncio.Task[Body]] = field(default_factory=dict)
 
     def watch(self) -> None:
         """Have freshness and streams read at each scrape."""
@@ -56,16 +57,20 @@ class Service:
             is_current: no table is read for it, so it may be made anew with each snapshot before
                 anyone asks.
         """
-        question = f"{request.url.path}?{request.url.query}"
+        question = question_of(request.scope)
         found = snapshot.kept.get(question)
         if found is None:
             found = await self._rendered(snapshot, question, render, is_current=is_current)
+        return self.response(found, request.headers)
+
+    def response(self, body: Body, asked: Headers) -> Response:
+        """Send ``body``, and how old the data is, to a request with these headers."""
         age = self.follower.age_seconds
         headers = {} if age is None else {AGE_HEADER: f"{age:.3f}"}
-        return respond(found, request.headers, headers)
+        return respond(body, asked, headers)
 
     async def _rendered(
-        self, snapshot: Snapshot, question: str, render: Rendering, *, is_current: bool
+        self, snapshot: Snapshot, question: Question, render: Rendering, *, is_current: bool
     ) -> Body:
         key = (id(snapshot), question)  # the task holds the snapshot, so that its id is its own
         task = self._under_way.get(key)

@@ -52,14 +52,14 @@ def test_what_is_asked_is_ready_in_the_next_snapshot_until_nobody_asks(
     reader: Reader, lake: Lake
 ) -> None:
     assert reader.snapshot is not None
-    kept(reader).put("/asked", version_shown(reader.snapshot), version_shown)
-    kept(reader).put("/history", version_shown(reader.snapshot))
+    kept(reader).put(("/asked", b""), version_shown(reader.snapshot), version_shown)
+    kept(reader).put(("/history", b""), version_shown(reader.snapshot))
     found = []
     for seconds in (600, 900):
         commit(lake, seconds)
         assert reader.refresh()
-        found.append(kept(reader).get("/asked"))
-        assert kept(reader).get("/history") is None
+        found.append(kept(reader).get(("/asked", b"")))
+        assert kept(reader).get(("/history", b"")) is None
     assert [int(answer.content) for answer in found if answer] == [
         int(version_shown(reader.snapshot).content) - 1, int(version_shown(reader.snapshot).content)
     ]  # fmt: skip
@@ -68,18 +68,18 @@ def test_what_is_asked_is_ready_in_the_next_snapshot_until_nobody_asks(
     assert reader.refresh()  # nobody asks this one
     commit(lake, 1800)
     assert reader.refresh()
-    assert kept(reader).get("/asked") is None
+    assert kept(reader).get(("/asked", b"")) is None
 
 
 def test_the_most_asked_come_first_and_the_oldest_go_first() -> None:
     answers = Kept(max_bytes=30)
     for number in range(4):
-        answers.put(f"/{number}", body("x" * 8), version_shown)  # ten bytes each
-    assert answers.get("/0") is None
-    assert answers.get("/2") is not None
-    assert [question for question, _ in answers.most_asked(2)] == ["/2", "/1"]
-    answers.put("/large", body("x" * 100))
-    assert answers.get("/large") is None
+        answers.put((f"/{number}", b""), body("x" * 8), version_shown)  # ten bytes each
+    assert answers.get(("/0", b"")) is None
+    assert answers.get(("/2", b"")) is not None
+    assert [question for question, _ in answers.most_asked(2)] == [("/2", b""), ("/1", b"")]
+    answers.put(("/large", b""), body("x" * 100))
+    assert answers.get(("/large", b"")) is None
 
 
 def test_many_who_ask_the_same_at_once_wait_for_one_rendering(reader: Reader, specs: Specs) -> None:
