@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.city_batches import CityBatches
-from tests.serving.conftest import SEGMENTS, Api
+from tests.serving.conftest import SEGMENTS, Api, served
 
 pytestmark = pytest.mark.stack
 
@@ -166,3 +166,13 @@ def test_a_phone_shows_it_without_scrolling_sideways(
     assert (brightness > 600) == (scheme == "light")
     assert found.complaints == []
     found.page.context.close()
+
+
+def test_an_api_that_is_down_is_named_with_how_to_start_it(
+    browser: Browser, city: CityBatches
+) -> None:
+    with served(city.lake.root.parent) as other:
+        page = opened(browser, other).page
+    expect(page.locator("#freshness")).to_have_attribute("data-state", "lost")
+    expect(page.locator("#notice")).to_contain_text("start it with `traffic serve`")
+    page.context.close()
