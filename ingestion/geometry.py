@@ -4,10 +4,14 @@ import math
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median_low
 from typing import NamedTuple
 
 EARTH_RADIUS_M = 6_371_008.8
 """Mean radius (IUGG)."""
+
+STRAY_M, STRAY_STEPS = 3000.0, 20
+"""A point is astray if it is farther than both from every neighbour; steps are of median length."""
 
 _POINT = re.compile(r"(-?\d+(?:\.(\d+))?),(-?\d+(?:\.(\d+))?)")
 
@@ -41,7 +45,8 @@ def parse_polyline(text: str) -> list[Point]:
     Some publishers cut the text off at a fixed length, in the middle of a number. Dropped are
     points that are not two numbers on the globe, and a last point whose latitude or longitude
     has fewer decimals than every point before it: ``-73.9`` after ``-73.93661`` is a cut number,
-    kilometres away from the road.
+    kilometres away from the road. Others mistype a digit: dropped are points that are kilometres
+    away from all neighbours where the rest of the line goes in small steps.
     """
     points: list[Point] = []
     decimals: list[int] = []
@@ -55,4 +60,16 @@ def parse_polyline(text: str) -> list[Point]:
             decimals.append(min(len(match[2] or ""), len(match[4] or "")))
     if len(points) > 1 and decimals[-1] < min(decimals[:-1]):
         points.pop()
-    return points
+    return _without_strays(points)
+
+
+def _without_strays(points: list[Point]) -> list[Point]:
+    steps = [haversine_m(start, end) for start, end in pairwise(points)]
+    if len(steps) < 3:
+        return points
+    far = max(STRAY_M, STRAY_STEPS * median_low(steps))
+    is_far = [step > far for step in steps]
+    return [
+        point for index, point in enumerate(points)
+        if not all(is_far[max(index - 1, 0) : index + 1])
+    ]  # fmt: skip

@@ -19,6 +19,7 @@ from lakehouse.commands import (
     specs,
     sql,
     stack,
+    superset,
     topic,
 )
 from specs.errors import TrafficError
@@ -50,6 +51,7 @@ GROUPS = {
     "dlq": dlq.app,
     "quality": quality.app,
     "api-key": serve.api_key,
+    "superset": superset.app,
     "bench": bench.app,
 }
 for name, group in GROUPS.items():

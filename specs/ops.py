@@ -66,6 +66,7 @@ class Serving(SpecModel):
     heartbeat_seconds: float = Field(gt=0)
     stale_seconds: float = Field(gt=0)
     cache_bytes: int = Field(gt=0)
+    ready_answers: int = Field(ge=0)
     probability_levels: tuple[float, float, float, float]
     likely_probability: float = Field(ge=0, le=1)
 

@@ -1,9 +1,12 @@
-"""What every group of tests shares: the specs, a lake in a folder of its own, the servers."""
+"""What every group of tests shares: the specs, a lake in a folder of its own, a browser."""
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
 
 from lakehouse.tables import Lake
 from specs.loader import Specs, load_specs
@@ -20,3 +23,14 @@ def specs() -> Specs:
 @pytest.fixture
 def lake(tmp_path: Path, specs: Specs) -> Lake:
     return Lake(tmp_path / "lake", specs)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs Debian's package chromium")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()

@@ -6,19 +6,27 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from lakehouse.runtime import process
 from lakehouse.runtime.server import LOOPBACK, Launch, Server, answers_ok
 from lakehouse.settings import Settings
+from lakehouse.trino.client import Endpoint
+from lakehouse.trino.home import CATALOG
 from specs.errors import Unavailable
 
 PROJECT = Path(__file__).parents[2] / "superset"
+ASSETS = PROJECT / "assets"
 PROGRAMS = PROJECT / ".venv" / "bin"
 PROBE_SECONDS = 15.0
 COMMAND_SECONDS = 600.0
 """Making the database takes half a minute on an idle machine."""
 
 QUOTED_LINES = 12
+TRINO_USER = "superset"
+START_HINT = "start both with `traffic up --with trino --with superset`"
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""They would override Trino's own certificate."""
 
 
 def answers(port: int) -> bool:
@@ -41,20 +49,8 @@ def _prepare(settings: Settings, port: int) -> Launch:
     environment = _environment(folder, settings)
     made = folder / "made"
     if not made.exists():
-        _keep_secret(folder / "secret_key")
-        is_new = _keep_secret(password_file(settings))
-        _run("superset", "db", "upgrade", environment=environment)
-        _run(
-            *("superset", "fab", "create-admin", "--username", "admin", "--firstname", "Admin"),
-            *("--lastname", "Admin", "--email", "admin@localhost"),
-            *("--password", password_file(settings).read_text()),
-            environment=environment,
-        )
-        _run("superset", "init", environment=environment)
+        _make(settings, folder, environment)
         made.touch()
-        if is_new:
-            told = password_file(settings).read_text()
-            print(f"superset: user admin, password {told} (shown once)", file=sys.stderr)
     return Launch(
         (
             *(str(PROGRAMS / "gunicorn"), "--bind", f"{LOOPBACK}:{port}", "--workers", "1"),
@@ -65,27 +61,87 @@ def _prepare(settings: Settings, port: int) -> Launch:
     )
 
 
+def _make(settings: Settings, folder: Path, environment: Mapping[str, str]) -> None:
+    """Make the database with its admin, whose password is shown here and nowhere else."""
+    _keep_secret(folder / "secret_key")
+    _keep_secret(password_file(settings))
+    password = password_file(settings).read_text()
+    _run("superset", "db", "upgrade", environment=environment)
+    _run(
+        *("superset", "fab", "create-admin", "--username", "admin", "--firstname", "Admin"),
+        *("--lastname", "Admin", "--email", "admin@localhost"),
+        environment={**environment, "FLASK_FAB_CREATE_ADMIN_PASSWORD": password},
+    )
+    _run("superset", "init", environment=environment)
+    print(f"superset: user admin, password {password} (shown once)", file=sys.stderr)
+
+
 def _settle(settings: Settings, endpoint: str) -> None:
     """Bring database, datasets, charts and dashboards to what the files say."""
-    trino = process.records(settings.run).get("trino")
-    if trino is None or process.leader(trino) is None:
-        raise Unavailable(
-            "superset needs Trino; start both with `traffic up --with trino --with superset`"
-        )
-    uri = f"trino://superset@{LOOPBACK}:{trino.port}/lake"
-    script = str(PROJECT / "provision.py")
-    _run(
-        *("python", script, endpoint, str(password_file(settings)), uri),
-        environment={
-            **_environment(settings.home / "superset", settings),
-            "OAUTHLIB_INSECURE_TRANSPORT": "1",  # its client speaks plain HTTP, on loopback
-        },
-    )
+    _provision(settings, endpoint)
 
 
-def _environment(folder: Path, settings: Settings) -> Mapping[str, str]:
+def compare_assets(settings: Settings) -> str:
+    """Hold what Superset has against the files of ``superset/assets``; says how many there are.
+
+    Raises:
+        Unavailable: Superset or Trino does not run, or the two differ; the message names the files.
+    """
+    return _provision(settings, _endpoint(settings), "--check")
+
+
+def export_assets(settings: Settings) -> None:
+    """Write what Superset has to ``superset/assets``.
+
+    Raises:
+        Unavailable: Superset or Trino does not run.
+    """
+    _provision(settings, _endpoint(settings), "--export")
+
+
+def _endpoint(settings: Settings) -> str:
+    record = process.records(settings.run).get("superset")
+    if record is None or process.leader(record) is None:
+        raise Unavailable(f"superset is not running below {settings.home}; {START_HINT}")
+    return record.endpoint
+
+
+def _provision(settings: Settings, endpoint: str, *task: str) -> str:
+    trino = _trino(settings)
+    variables = {
+        "SUPERSET_URL": endpoint,
+        "SUPERSET_PASSWORD_FILE": str(password_file(settings)),
+        "TRINO_URI": sqlalchemy_uri(trino),
+        "OAUTHLIB_INSECURE_TRANSPORT": "1",  # its client speaks plain HTTP, on loopback
+    }
+    if trino.url.startswith("https:"):
+        variables["TRINO_CERTIFICATE"] = trino.verify if isinstance(trino.verify, str) else ""
+    environment = _environment(settings.home / "superset", settings) | variables
+    return _run("python", str(PROJECT / "provision.py"), *task, environment=environment)
+
+
+def _trino(settings: Settings) -> Endpoint:
+    url = settings.trino_url
+    if url is None:
+        record = process.records(settings.run).get("trino")
+        if record is None or process.leader(record) is None:
+            raise Unavailable(f"superset needs Trino, which is not running; {START_HINT}")
+        url = record.endpoint
+    return Endpoint.of(settings, url, TRINO_USER)
+
+
+def sqlalchemy_uri(trino: Endpoint) -> str:
+    """Trino's address as SQLAlchemy writes it, with the password where there is one."""
+    url = urlsplit(trino.url)
+    secret = f":{quote(trino.password, safe='')}" if trino.password else ""
+    return f"trino://{trino.user}{secret}@{url.hostname}:{url.port}/{CATALOG}"
+
+
+def _environment(folder: Path, settings: Settings) -> dict[str, str]:
+    inherited = {name: text for name, text in os.environ.items() if name not in CA_VARIABLES}
     return {
-        **os.environ,
+        **inherited,
+        "NO_PROXY": LOOPBACK,
         "SUPERSET_CONFIG_PATH": str(PROJECT / "superset_config.py"),
         "SUPERSET_FOLDER": str(folder),
         "FLASK_APP": "superset.app:create_app()",
@@ -93,16 +149,14 @@ def _environment(folder: Path, settings: Settings) -> Mapping[str, str]:
     }
 
 
-def _keep_secret(path: Path) -> bool:
-    """Have a random secret there; whether it is new."""
-    if path.exists():
-        return False
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(32))
-    return True
+def _keep_secret(path: Path) -> None:
+    """Have a random secret there."""
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
 
 
-def _run(program: str, *arguments: str, environment: Mapping[str, str]) -> None:
+def _run(program: str, *arguments: str, environment: Mapping[str, str]) -> str:
     try:
         done = subprocess.run(  # noqa: S603  (nothing in it comes from outside)
             [str(PROGRAMS / program), *arguments], env=environment, stdin=subprocess.DEVNULL,
@@ -111,8 +165,9 @@ def _run(program: str, *arguments: str, environment: Mapping[str, str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{program} has not ended after {COMMAND_SECONDS:g} s") from error
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-QUOTED_LINES:]
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-QUOTED_LINES:]
         raise Unavailable("\n".join((f"{program} {arguments[0]} failed:", *last)))
+    return done.stdout
 
 
 SUPERSET = Server(

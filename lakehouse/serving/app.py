@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.staticfiles import StaticFiles
 
 from lakehouse.serving import openapi, problems
@@ -14,8 +15,8 @@ from lakehouse.serving.guard import Door, Guard
 from lakehouse.serving.history_routes import history_router
 from lakehouse.serving.live_routes import STATIC, live_router
 from lakehouse.serving.metrics import ApiMetrics
-from lakehouse.serving.pages import Kept
 from lakehouse.serving.questions import questions
+from lakehouse.serving.ready import Ready
 from lakehouse.serving.segment_routes import segment_router
 from lakehouse.serving.service import Service
 from specs.loader import Specs
@@ -30,8 +31,7 @@ def create_app(specs: Specs, follower: Follower, door: Door) -> FastAPI:
         door: who is let in.
     """
     metrics = ApiMetrics(specs.ops)
-    limits = specs.ops.serving
-    service = Service(specs, follower, metrics, questions(specs), Kept(limits.cache_bytes))
+    service = Service(specs, follower, metrics, questions(specs))
     service.watch()
 
     @asynccontextmanager
@@ -46,10 +46,16 @@ def create_app(specs: Specs, follower: Follower, door: Door) -> FastAPI:
         title="Traffic lakehouse", version=version("traffic-lakehouse"), lifespan=lifespan,
         docs_url=None, redoc_url=None,  # their pages load scripts from other hosts
     )  # fmt: skip
-    for router in (live_router(service), segment_router(service), history_router(service)):
+    routers = (live_router(service), segment_router(service), history_router(service))
+    for router in routers:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     openapi.install(app, needs_key=door.needs_key)
+    kept = {
+        route.path: route for router in routers for route in router.routes
+        if isinstance(route, APIRoute)
+    }  # fmt: skip
+    app.add_middleware(Ready, service=service, routes=kept)
     app.add_middleware(Guard, door=door, metrics=metrics)
     return app

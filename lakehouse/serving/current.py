@@ -1,14 +1,17 @@
 """How every segment stands at one moment: its newest window, and the forecasts made from it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import or_
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.dataset import Dataset
 
 from lakehouse.serving.rows import Forecast, SegmentCongestion
+from lakehouse.serving.versions import Files
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 METRICS = [
@@ -20,6 +23,8 @@ SCORES = [
     "congestion_probability", "speed_kmh_predicted", "model_version",
 ]  # fmt: skip
 STAMP = "kafka_timestamp_max"
+Open = Callable[[Files], Dataset]
+"""Opens the files of a table that may meet the bounds."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +57,26 @@ def is_text(column: str, text: str) -> pc.Expression:
     return pc.field(column).cast(pa.large_string()) == text
 
 
-def _between(after: datetime, until: datetime) -> pc.Expression:
-    """Windows that start past ``after`` and not past ``until``, and their partitions."""
+def files_between(first: datetime, last: datetime) -> Files:
+    """Files that may hold windows which start then, the bounds included."""
+    return [
+        ("window_date", ">=", first.date()), ("window_date", "<=", last.date()),
+        ("window_start", ">=", first), ("window_start", "<=", last),
+    ]  # fmt: skip
+
+
+def _stretches(
+    moments: Mapping[str, datetime], lookback: Lookback
+) -> dict[str, tuple[datetime, datetime]]:
+    """By source, the moments between which a window that counts may start; the first excluded."""
+    reach = timedelta(seconds=lookback.seconds)
+    return {source: (max(at - reach, EPOCH), at) for source, at in moments.items()}
+
+
+def _windows(source: str, after: datetime, until: datetime) -> pc.Expression:
     starts, dates = pc.field("window_start"), pc.field("window_date")
     days = (dates >= after.date()) & (dates <= until.date())
-    return days & (starts > after) & (starts <= until)
-
-
-def _windows(moments: Mapping[str, datetime], lookback: Lookback) -> pc.Expression | None:
-    """The current windows of each source."""
-    found: pc.Expression | None = None
-    for source, moment in moments.items():
-        earliest = max(moment - timedelta(seconds=lookback.seconds), EPOCH)
-        part = is_text("source", source) & _between(earliest, moment)
-        found = part if found is None else found | part
-    return found
+    return is_text("source", source) & days & (starts > after) & (starts <= until)
 
 
 def _newest(rows: pa.Table) -> pa.Table:
@@ -94,8 +104,8 @@ def _forecasts(
 
 
 def standing(
-    silver: Dataset,
-    scores: Dataset | None,
+    silver: Open,
+    scores: Open | None,
     moments: Mapping[str, datetime],
     lookback: Lookback,
     horizons: frozenset[int],
@@ -103,8 +113,8 @@ def standing(
     """Read how every segment stands at a moment.
 
     Args:
-        silver: silver.segment_metric.
-        scores: gold.congestion_scores of the same batch; None where nothing was ever scored.
+        silver: opens silver.segment_metric.
+        scores: opens gold.congestion_scores of the same batch; None where nothing was ever scored.
         moments: by source, the newest window that counts.
         lookback: how far back a window counts.
         horizons: horizons of the specs.
@@ -113,15 +123,19 @@ def standing(
         Segments with a window in reach. A forecast is given only where it was made from the very
         revision of the window that is given with it.
     """
-    windows = _windows(moments, lookback)
-    if windows is None:
+    stretches = _stretches(moments, lookback)
+    if not stretches:
         return Standing({}, None)
+    windows = reduce(or_, (_windows(source, *stretch) for source, stretch in stretches.items()))
+    files = files_between(
+        min(first for first, _ in stretches.values()), max(last for _, last in stretches.values())
+    )
     primary = pc.field("window_seconds") == lookback.window_seconds
-    metrics = silver.to_table(columns=[*METRICS, STAMP], filter=windows & primary)
+    metrics = silver(files).to_table(columns=[*METRICS, STAMP], filter=windows & primary)
     metrics = _newest(metrics)
     made = {}
     if scores is not None and metrics.num_rows:
-        rows = scores.to_table(columns=SCORES, filter=windows)
+        rows = scores(files).to_table(columns=SCORES, filter=windows)
         keys = metrics.select(["segment_id", "window_start"])
         rows = rows.join(
             keys, ["segment_id", "window_start"], join_type="left semi", use_threads=False

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from lakehouse.journal import now
@@ -42,6 +43,11 @@ class Follower:
         return self._reader.snapshot
 
     @property
+    def shown(self) -> Snapshot | None:
+        """The newest complete snapshot; None where there is none yet."""
+        return self._reader.snapshot
+
+    @property
     def age_seconds(self) -> float | None:
         """Now less the newest Kafka timestamp shown; None where nothing is."""
         shown = self._reader.snapshot.as_of.kafka_timestamp if self._reader.snapshot else None
@@ -60,9 +66,9 @@ class Follower:
         if seconds > self._stale_seconds:
             raise Unavailable(f"the tables were last read {seconds:.0f} s ago: {self._failure}")
 
-    async def standing_at(self, snapshot: Snapshot, moment: datetime) -> Standing:
-        """How every segment stood at ``moment``."""
-        return await asyncio.to_thread(self._reader.standing_at, snapshot, moment)
+    def standing_at(self, snapshot: Snapshot, moment: datetime) -> Standing:
+        """How every segment stood at ``moment``; reads tables."""
+        return self._reader.standing_at(snapshot, moment)
 
     async def run(self) -> None:
         """Follow until cancelled; what fails is tried again with the next look."""
@@ -74,7 +80,7 @@ class Follower:
         began = time.monotonic()
         try:
             is_new = await asyncio.get_running_loop().run_in_executor(thread, self._reader.refresh)
-        except (TrafficError, DeltaError, OSError) as error:
+        except (TrafficError, DeltaError, pa.ArrowException, OSError) as error:
             self._fail(error)
         else:
             self._failure, self._looked_at = None, time.monotonic()

@@ -1,6 +1,5 @@
 """Rows of silver and gold over a stretch of time."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -8,13 +7,14 @@ from typing import Annotated
 import pyarrow.compute as pc
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
-from lakehouse.serving.current import is_text
+from lakehouse.serving.answers import Body
+from lakehouse.serving.current import files_between, is_text
 from lakehouse.serving.openapi import answers
-from lakehouse.serving.pages import Body, address, cut, page
+from lakehouse.serving.pages import address, cut, page
 from lakehouse.serving.questions import ID_CHARACTERS, RangeQuestion
 from lakehouse.serving.rows import page_of, row_model, utc_text
 from lakehouse.serving.service import Service
-from lakehouse.serving.snapshot import KPI, SCORES, SILVER, Road, Snapshot
+from lakehouse.serving.snapshot import KPI, SCORES, SILVER, Snapshot
 
 SegmentId = Annotated[
     str,
@@ -57,30 +57,34 @@ def history_router(service: Service) -> APIRouter:
     router, specs, asks = APIRouter(tags=["history"]), service.specs, service.questions
     metric, score, kpi = (row_model(specs.tables[name]) for name in (SILVER, SCORES, KPI))
 
-    def road(snapshot: Snapshot, segment_id: str) -> Road:
-        if segment_id not in snapshot.roads:
-            raise HTTPException(404, "there is no such segment; GET /segments lists them")
-        return snapshot.roads[segment_id]
+    async def rows(
+        request: Request, snapshot: Snapshot, asked: RangeQuestion, wanted: Wanted
+    ) -> Response:
+        url = request.url
 
-    async def rows(request: Request, asked: RangeQuestion, wanted: Wanted) -> Response:
-        snapshot = service.follower.snapshot
-
-        def render() -> Body:
-            if wanted.newest is None or wanted.table not in snapshot.datasets:
-                return page(snapshot.as_of, [], None)
+        def render(shown: Snapshot) -> Body:
+            if wanted.newest is None or wanted.table not in shown.tables:
+                return page(shown.as_of, [], None)
             start, end = asked.stretch(wanted.newest, specs)
-            chosen = wanted.where & _starts(start, end)
+            chosen, files = wanted.where & _starts(start, end), []
             if "window_date" in specs.tables[wanted.table].partition_by:
-                chosen &= _dates(start, end)
-            found = snapshot.datasets[wanted.table].to_table(filter=chosen)
+                chosen, files = chosen & _dates(start, end), files_between(start, end)
+            found = shown.tables[wanted.table].dataset(files).to_table(filter=chosen)
             keys = [("window_start", "ascending"), (wanted.then_by, "ascending")]
-            shown, following = cut(found.sort_by(keys), asked.limit)
+            items, following = cut(found.sort_by(keys), asked.limit)
             link = None
             if following is not None:
-                link = address(request, **{"from": utc_text(following), "to": utc_text(end)})
-            return page(snapshot.as_of, shown.to_pylist(), link)
+                link = address(url, **{"from": utc_text(following), "to": utc_text(end)})
+            return page(shown.as_of, items.to_pylist(), link)
 
-        return await service.answer(request, snapshot, lambda: asyncio.to_thread(render))
+        return await service.answer(request, snapshot, render)
+
+    def of_segment(snapshot: Snapshot, segment_id: str) -> tuple[pc.Expression, datetime | None]:
+        """Rows of a segment, and the newest window of its source."""
+        if segment_id not in snapshot.roads:
+            raise HTTPException(404, "there is no such segment; GET /segments lists them")
+        source = snapshot.roads[segment_id].row["source"]
+        return is_text("segment_id", segment_id), snapshot.newest.get(source)
 
     @router.get("/segments/{segment_id}/metrics", **answers(page_of(metric), statuses=(404,)))
     async def segment_metrics(
@@ -89,10 +93,9 @@ def history_router(service: Service) -> APIRouter:
     ) -> Response:  # fmt: skip
         """A segment's windows; by default those of the last day."""
         snapshot = service.follower.snapshot
-        source = road(snapshot, segment_id).row["source"]
-        where = is_text("segment_id", segment_id)
+        where, newest = of_segment(snapshot, segment_id)
         where &= pc.field("window_seconds") == asked.window_seconds
-        return await rows(request, asked, Wanted(SILVER, where, snapshot.newest.get(source)))
+        return await rows(request, snapshot, asked, Wanted(SILVER, where, newest))
 
     @router.get("/segments/{segment_id}/congestion", **answers(page_of(score), statuses=(404,)))
     async def segment_congestion(
@@ -101,12 +104,11 @@ def history_router(service: Service) -> APIRouter:
     ) -> Response:  # fmt: skip
         """A segment's forecasts by the window they stand at; by default those of the last day."""
         snapshot = service.follower.snapshot
-        source = road(snapshot, segment_id).row["source"]
-        where = is_text("segment_id", segment_id)
+        where, newest = of_segment(snapshot, segment_id)
         if asked.horizon_minutes is not None:
             where &= pc.field("horizon_minutes") == asked.horizon_minutes
-        newest = snapshot.newest.get(source)
-        return await rows(request, asked, Wanted(SCORES, where, newest, "horizon_minutes"))
+        wanted = Wanted(SCORES, where, newest, "horizon_minutes")
+        return await rows(request, snapshot, asked, wanted)
 
     @router.get("/network-kpis", **answers(page_of(kpi)))
     async def network_kpis(
@@ -114,12 +116,13 @@ def history_router(service: Service) -> APIRouter:
         asked: Annotated[asks.kpis, Query()],  # type: ignore[name-defined]
     ) -> Response:
         """How each source's whole network stands, window by window; by default of the last day."""
-        newest = service.follower.snapshot.newest
+        snapshot = service.follower.snapshot
+        newest = snapshot.newest
         where = pc.field("segment_count") >= 0
         if asked.source is not None:
             newest = {name: at for name, at in newest.items() if name == asked.source}
             where = is_text("source", asked.source)
         latest = max(newest.values(), default=None)
-        return await rows(request, asked, Wanted(KPI, where, latest, "source"))
+        return await rows(request, snapshot, asked, Wanted(KPI, where, latest, "source"))
 
     return router

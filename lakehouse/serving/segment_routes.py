@@ -1,13 +1,14 @@
 """Segments and how they stand, by place, as JSON or GeoJSON."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.datastructures import URL
 
+from lakehouse.serving.answers import GEOJSON, Body
 from lakehouse.serving.openapi import answers
-from lakehouse.serving.pages import GEOJSON, Body, address, geojson, page
+from lakehouse.serving.pages import address, geojson, page
 from lakehouse.serving.questions import SegmentsQuestion, meets
 from lakehouse.serving.rows import CongestionPage, SegmentCongestion, page_of, row_model
 from lakehouse.serving.service import Service
@@ -31,12 +32,12 @@ def chosen(
 
 
 def listed(
-    address_of: Request, snapshot: Snapshot, asked: SegmentsQuestion, values: Mapping[str, Any]
+    url: URL, snapshot: Snapshot, asked: SegmentsQuestion, values: Mapping[str, Any]
 ) -> Body:
     """A page of ``values``, which are by ``segment_id``."""
     found = list(chosen(snapshot.roads, asked, values))
     shown = found[: asked.limit]
-    following = address(address_of, after=shown[-1][0]) if len(found) > asked.limit else None
+    following = address(url, after=shown[-1][0]) if len(found) > asked.limit else None
     if asked.format == "geojson":
         features = ((name, road, values[name]) for name, road in shown)
         return geojson(snapshot.as_of, features, following)
@@ -59,17 +60,17 @@ def segment_router(service: Service) -> APIRouter:
     @router.get("/segments", **answers(page_of(segment), also=GEOJSON))
     async def segments(request: Request, asked: Annotated[asks.segments, Query()]) -> Response:  # type: ignore[name-defined]
         """Road segments with their shapes."""
-        snapshot = service.follower.snapshot
+        url = request.url
 
-        def render() -> Body:
+        def render(snapshot: Snapshot) -> Body:
             left_out = "polyline" if asked.format == "geojson" else None
             values = {
                 name: {key: value for key, value in road.row.items() if key != left_out}
                 for name, road in snapshot.roads.items()
             }
-            return listed(request, snapshot, asked, values)
+            return listed(url, snapshot, asked, values)
 
-        return await service.answer(request, snapshot, lambda: asyncio.to_thread(render))
+        return await service.answer(request, service.follower.snapshot, render, is_current=True)
 
     @router.get("/congestion", **answers(CongestionPage, also=GEOJSON))
     async def congestion(request: Request, asked: Annotated[asks.congestion, Query()]) -> Response:  # type: ignore[name-defined]
@@ -77,22 +78,20 @@ def segment_router(service: Service) -> APIRouter:
 
         With `at` as it stood then, by the windows that had begun; corrections included.
         """
-        snapshot = service.follower.snapshot
+        url = request.url
 
-        async def render() -> Body:
+        def render(snapshot: Snapshot) -> Body:
             stood = snapshot.current
             if asked.at is not None:
-                stood = await service.follower.standing_at(snapshot, asked.at)
+                stood = service.follower.standing_at(snapshot, asked.at)
+            values = {
+                name: only_horizon(row, asked.horizon_minutes)
+                for name, row in stood.by_segment.items()
+            }
+            return listed(url, snapshot, asked, values)
 
-            def rest() -> Body:
-                values = {
-                    name: only_horizon(row, asked.horizon_minutes)
-                    for name, row in stood.by_segment.items()
-                }
-                return listed(request, snapshot, asked, values)
-
-            return await asyncio.to_thread(rest)
-
-        return await service.answer(request, snapshot, render)
+        return await service.answer(
+            request, service.follower.snapshot, render, is_current=asked.at is None
+        )
 
     return router

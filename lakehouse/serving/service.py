@@ -1,14 +1,15 @@
-"""What the routes share: the follower, the answers kept, what is told of freshness."""
+"""What the routes share: the follower, the way to an answer, what is told of freshness."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
 from dataclasses import dataclass, field
 
 from fastapi import Request, Response
+from starlette.datastructures import Headers
 
 from lakehouse.journal import now
+from lakehouse.serving.answers import Body, Question, Rendering, question_of, respond
 from lakehouse.serving.follower import Follower
 from lakehouse.serving.metrics import ApiMetrics
-from lakehouse.serving.pages import Body, Kept, respond
 from lakehouse.serving.questions import Questions
 from lakehouse.serving.rows import Status
 from lakehouse.serving.snapshot import Snapshot
@@ -26,7 +27,6 @@ class Service:
         follower: has the newest complete snapshot.
         metrics: of the API itself.
         questions: parameters of the endpoints.
-        kept: answers of the newest snapshot.
         streams: open connections for live updates.
     """
 
@@ -34,8 +34,8 @@ class Service:
     follower: Follower
     metrics: ApiMetrics
     questions: Questions
-    kept: Kept
     streams: int = field(default=0)
+    _under_way: dict[tuple[int, Question], asyncio.Task[Body]] = field(default_factory=dict)
 
     def watch(self) -> None:
         """Have freshness and streams read at each scrape."""
@@ -46,17 +46,41 @@ class Service:
         metrics.watch("traffic_api_pickup_seconds", lambda: _or(follower.pickup_seconds, nothing))
 
     async def answer(
-        self, request: Request, snapshot: Snapshot, render: Callable[[], Awaitable[Body]]
+        self, request: Request, snapshot: Snapshot, render: Rendering, *, is_current: bool = False
     ) -> Response:
-        """Send what ``render`` gives, from memory where it was asked before."""
-        question = f"{request.url.path}?{request.url.query}"
-        found = self.kept.get(snapshot, question)
+        """Send what ``render`` gives, from memory where it was asked before.
+
+        Args:
+            request: asks it.
+            snapshot: what is answered from.
+            render: makes the answer, in a thread; whoever asks the same meanwhile waits for it.
+            is_current: no table is read for it, so it may be made anew with each snapshot before
+                anyone asks.
+        """
+        question = question_of(request.scope)
+        found = snapshot.kept.get(question)
         if found is None:
-            found = await render()
-            self.kept.put(snapshot, question, found)
+            found = await self._rendered(snapshot, question, render, is_current=is_current)
+        return self.response(found, request.headers)
+
+    def response(self, body: Body, asked: Headers) -> Response:
+        """Send ``body``, and how old the data is, to a request with these headers."""
         age = self.follower.age_seconds
         headers = {} if age is None else {AGE_HEADER: f"{age:.3f}"}
-        return respond(found, request.headers.get("if-none-match"), headers)
+        return respond(body, asked, headers)
+
+    async def _rendered(
+        self, snapshot: Snapshot, question: Question, render: Rendering, *, is_current: bool
+    ) -> Body:
+        key = (id(snapshot), question)  # the task holds the snapshot, so that its id is its own
+        task = self._under_way.get(key)
+        if task is None:
+            task = asyncio.create_task(asyncio.to_thread(render, snapshot))
+            self._under_way[key] = task
+            task.add_done_callback(lambda _: self._under_way.pop(key))
+        found = await asyncio.shield(task)
+        snapshot.kept.put(question, found, render if is_current else None)
+        return found
 
     def status(self, snapshot: Snapshot) -> Status:
         """How fresh the data is."""

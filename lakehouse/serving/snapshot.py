@@ -1,8 +1,9 @@
 """One state of the lake as the API serves it: built whole, then shown at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pyarrow.compute as pc
 from pyarrow.dataset import Dataset
 
 from lakehouse.journal import now
+from lakehouse.serving.answers import Kept
 from lakehouse.serving.current import EPOCH, Lookback, Standing, standing
 from lakehouse.serving.rows import AsOf, SourceTime
-from lakehouse.serving.versions import Mark, TableReader, settled_version
+from lakehouse.serving.versions import Files, Mark, TableAt, TableReader, settled_version
 from specs.errors import Unavailable
 from specs.loader import Specs
 
@@ -41,19 +43,21 @@ class Snapshot:
         as_of: the same for people.
         pickup_seconds: from the newest commit until it was ready to be served; None for the first
             one, whose commits are from before the API was there.
-        datasets: the tables at those versions, lazily.
+        tables: the tables at those versions.
         roads: by ``segment_id``, in its order.
         newest: by source, its newest window.
         current: how every segment stands now.
+        kept: answers that were given from it.
     """
 
     versions: Mapping[str, int]
     as_of: AsOf
     pickup_seconds: float | None
-    datasets: Mapping[str, Dataset]
+    tables: Mapping[str, TableAt]
     roads: Mapping[str, Road]
     newest: Mapping[str, datetime]
     current: Standing
+    kept: Kept
 
 
 def _box(polyline: list[dict[str, float]] | None) -> Box | None:
@@ -88,6 +92,8 @@ class Reader:
     def refresh(self) -> bool:
         """Build a new snapshot if a newer complete state is there; says whether one was built.
 
+        The answers that were asked for most are made before it is shown.
+
         Raises:
             Unavailable: the road segments or silver are not there yet.
             OSError, DeltaError: the tables cannot be read; the last snapshot stays.
@@ -97,14 +103,25 @@ class Reader:
         versions = self._settled()
         if self.snapshot is not None and versions == self.snapshot.versions:
             return False
-        self.snapshot = self._build(versions)
+        built = self._build(versions)
+        if self.snapshot is not None:
+            count = self._specs.ops.serving.ready_answers
+            for question, render in self.snapshot.kept.most_asked(count):
+                built.kept.put(question, render(built), render, asked=0)
+            # The log's clock has milliseconds, so it may seem before.
+            pickup = max(0.0, (now() - built.as_of.committed_at).total_seconds())
+            built = replace(built, pickup_seconds=pickup)
+        self.snapshot = built
         return True
 
     def standing_at(self, snapshot: Snapshot, moment: datetime) -> Standing:
         """How every segment stood at ``moment``, in the state that ``snapshot`` is of."""
         moments = {source: min(moment, newest) for source, newest in snapshot.newest.items()}
-        silver, scores = snapshot.datasets[SILVER], snapshot.datasets.get(SCORES)
-        return standing(silver, scores, moments, self._lookback, self._horizons)
+        scores = snapshot.tables.get(SCORES)
+        return standing(
+            snapshot.tables[SILVER].dataset, scores.dataset if scores else None, moments,
+            self._lookback, self._horizons,
+        )  # fmt: skip
 
     def _settled(self) -> dict[str, int]:
         kpi = self._tables[KPI]
@@ -137,45 +154,45 @@ class Reader:
         """
         if self._looked_into is None or self._looked_into[0] != head:
             changed = pc.field("window_seconds") == self._lookback.window_seconds
+            files: Files = []
             if finished is not None:
                 changed &= pc.field("committed_at") > finished.committed_at
-            silver = self._tables[SILVER].dataset(head)
+                files = [("committed_at", ">", finished.committed_at)]
+            silver = self._tables[SILVER].dataset(head, files)
             self._looked_into = (head, silver.count_rows(filter=changed) > 0)
         return self._looked_into[1]
 
     def _build(self, versions: dict[str, int]) -> Snapshot:
-        datasets = {
-            name: self._tables[name].dataset(version)
-            for name, version in versions.items() if name != ROAD
-        }  # fmt: skip
         if self._roads[0] != versions[ROAD]:
-            rows = self._tables[ROAD].dataset(versions[ROAD]).to_table()
+            rows = self._tables[ROAD].dataset(versions[ROAD], []).to_table()
             self._roads = (versions[ROAD], _roads(rows))
         roads = self._roads[1]
-        newest = self._newest_windows(datasets)
-        current = standing(
-            datasets[SILVER], datasets.get(SCORES), newest, self._lookback, self._horizons
-        )
+        opens = {
+            name: partial(self._tables[name].dataset, version)
+            for name, version in versions.items() if name != ROAD
+        }  # fmt: skip
+        newest = self._newest_windows(opens[KPI]([])) if KPI in opens else {}
+        current = standing(opens[SILVER], opens.get(SCORES), newest, self._lookback, self._horizons)
         zones = {road.row["source"]: road.row["time_zone"] for road in roads.values()}
         as_of = AsOf(
             tables=versions,
-            committed_at=max(self._committed_at(name, versions[name]) for name in datasets),
+            committed_at=max(self._committed_at(name, versions[name]) for name in opens),
             kafka_timestamp=current.kafka_timestamp,
             sources=[
                 SourceTime(source=source, window_start=start, time_zone=zones.get(source))
                 for source, start in sorted(newest.items())
             ],
         )
-        pickup = None
-        if self.snapshot is not None:  # the log's clock has milliseconds, so it may seem before
-            pickup = max(0.0, (now() - as_of.committed_at).total_seconds())
-        return Snapshot(versions, as_of, pickup, datasets, roads, newest, current)
+        return Snapshot(
+            versions=versions, as_of=as_of, pickup_seconds=None,
+            tables={name: self._tables[name].at(versions[name]) for name in opens},
+            roads=roads, newest=newest, current=current,
+            kept=Kept(self._specs.ops.serving.cache_bytes),
+        )  # fmt: skip
 
-    def _newest_windows(self, datasets: Mapping[str, Dataset]) -> dict[str, datetime]:
+    def _newest_windows(self, kpis: Dataset) -> dict[str, datetime]:
         """By source; the KPIs have a row for every window, and are small."""
-        if KPI not in datasets:
-            return {}
-        rows = datasets[KPI].to_table(columns=["source", "window_start"])
+        rows = kpis.to_table(columns=["source", "window_start"])
         newest = rows.group_by("source", use_threads=False).aggregate([("window_start", "max")])
         starts, sources = newest["window_start_max"].to_pylist(), newest["source"].to_pylist()
         return dict(zip(sources, starts, strict=True))

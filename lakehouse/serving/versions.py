@@ -3,18 +3,23 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from pyarrow.dataset import Dataset
 
-from lakehouse.tables import NOTE_KEY
+from lakehouse.tables import MOVES_PER_SNAPSHOT, NOTE_KEY
 
 STREAM_JOB = "stream"
 FIRST_LOOK = 100
+"""Commits: read at first, and kept."""
+
+Files = list[tuple[str, str, date | datetime]]
+"""Bounds (column, operator, value), all of which a file's rows may meet; others are not opened."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,23 @@ def _mark(entry: dict[str, Any]) -> Mark:
     )
 
 
+class TableAt:
+    """One table at one version, opened when it is first asked; it stays what it is."""
+
+    def __init__(self, folder: Path, version: int) -> None:
+        """Open nothing yet."""
+        self._folder, self._version = folder, version
+        self._table: DeltaTable | None = None
+        self._opening = Lock()
+
+    def dataset(self, files: Files) -> Dataset:
+        """Rows of the files that may meet ``files``, lazily, and others beside them."""
+        with self._opening:
+            if self._table is None:
+                self._table = DeltaTable(self._folder, version=self._version)
+            return self._table.to_pyarrow_dataset(file_pruning_predicate=files or None)
+
+
 class TableReader:
     """Follows one Delta table without ever writing, not even to create it."""
 
@@ -81,6 +103,7 @@ class TableReader:
         """Read the table in ``folder`` once it is there."""
         self._folder = folder
         self._head: DeltaTable | None = None
+        self._moves = 0
         self.marks: list[Mark] = []
 
     @property
@@ -94,29 +117,66 @@ class TableReader:
         They reach back to the stream's last commit but one, or to the log's beginning.
         """
         before = self.version
-        if self._head is None:
-            try:
-                self._head = DeltaTable(self._folder)
-            except TableNotFoundError:
-                return
-        else:
-            self._head.update_incremental()
-        if self.version != before:
-            self.marks = self._read_marks(self._head)
+        try:
+            head = self._moved()
+        except TableNotFoundError:
+            return
+        if head.version() != before:
+            self.marks = newest_marks(head, self.marks)
 
-    def _read_marks(self, head: DeltaTable) -> list[Mark]:
-        limit = FIRST_LOOK
-        while True:
-            entries = head.history(limit)
-            marks = [_mark(entry) for entry in entries if entry["version"] <= head.version()]
-            marks.sort(key=lambda mark: -mark.version)
-            by_stream = sum(mark.batch is not None for mark in marks)
-            if by_stream > 1 or len(entries) < limit:
-                return marks
-            limit *= 10
+    def _moved(self) -> DeltaTable:
+        """The table's newest snapshot: moved, or opened anew where it has been moved too often."""
+        if self._head is None or self._moves > MOVES_PER_SNAPSHOT:
+            self._head, self._moves = DeltaTable(self._folder), 0
+            return self._head
+        before = self._head.version()
+        self._head.update_incremental()
+        self._moves += self._head.version() - before
+        return self._head
 
-    def dataset(self, version: int) -> Dataset:
-        """The table at a version, lazily."""
+    def dataset(self, version: int, files: Files) -> Dataset:
+        """The table at a version: rows of the files that may meet ``files``, and others."""
         if self._head is not None and self._head.version() == version:
-            return self._head.to_pyarrow_dataset()
-        return DeltaTable(self._folder, version=version).to_pyarrow_dataset()
+            return self._head.to_pyarrow_dataset(file_pruning_predicate=files or None)
+        return self.at(version).dataset(files)
+
+    def at(self, version: int) -> TableAt:
+        """The table at a version, for later."""
+        return TableAt(self._folder, version)
+
+
+def newest_marks(head: DeltaTable, known: list[Mark]) -> list[Mark]:
+    """Commits of ``head``, newest first, back to the stream's last but one at least.
+
+    Args:
+        head: the table.
+        known: its commits up to an earlier version; only those since then are read.
+    """
+    if known and head.version() > known[0].version:
+        missing = head.version() - known[0].version
+        marks, _ = _marks(head, missing)
+        if len(marks) == missing:
+            return _needed([*marks, *known])
+    limit = FIRST_LOOK
+    while True:
+        marks, is_all = _marks(head, limit)
+        if _by_stream(marks) > 1 or is_all:
+            return marks
+        limit *= 10
+
+
+def _marks(head: DeltaTable, limit: int) -> tuple[list[Mark], bool]:
+    """The newest commits of ``head``, newest first, and whether the log has no more."""
+    entries = head.history(limit)  # from the log's end, which may be past this snapshot
+    marks = [_mark(entry) for entry in entries if entry["version"] <= head.version()]
+    return marks, len(entries) < limit
+
+
+def _by_stream(marks: Iterable[Mark]) -> int:
+    return sum(mark.batch is not None for mark in marks)
+
+
+def _needed(marks: list[Mark]) -> list[Mark]:
+    """The newest of them, as far back as they are looked at."""
+    kept = marks[:FIRST_LOOK]
+    return kept if _by_stream(kept) > 1 else marks

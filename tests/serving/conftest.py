@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import urllib.error
@@ -92,11 +91,3 @@ def until_ready(api: Api) -> bool:
     """Read events until the first one: then there is a snapshot."""
     with urllib.request.urlopen(api.url + "/events", timeout=120) as stream:
         return any(line.startswith(b"data: ") for line in stream)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("needs Debian's package chromium")
-    return found

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import socket
 import urllib.parse
 import urllib.request
 from typing import Any
@@ -104,3 +105,17 @@ def test_any_text_as_a_header_or_a_segment_is_refused_not_failed(api: Api, text:
         assert api.get(f"/segments/{quoted}/metrics").status in {404, 422}
     printable = "".join(character for character in text if " " <= character <= "~")
     assert api.get("/status", If_None_Match=printable, Authorization=printable).status == 200
+
+
+@pytest.mark.parametrize("target", [
+    b"/segments?after=\xff\xfe", b"/segments/\xff/metrics", b"/segments?after=\xc3\xbc",
+    b"/segments?after=a b", b"/segments?after=\x01", b"/segments?" + b"after=x&" * 9000,
+])  # fmt: skip
+def test_bytes_that_are_no_address_are_refused_not_failed(api: Api, target: bytes) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(
+            b"GET " + target + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        )
+        status = connection.makefile("rb").readline().split()[1]
+    assert status in {b"400", b"422"}

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.city_batches import CityBatches
-from tests.serving.conftest import SEGMENTS, Api
+from tests.serving.conftest import SEGMENTS, Api, served
 
 pytestmark = pytest.mark.stack
 
@@ -17,14 +17,6 @@ WATCH = """() => {
     window.drawn = new Promise((done) => new MutationObserver(() => done(Date.now())).observe(
         document.body, {attributeFilter: ["data-version"]}));
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @dataclass
@@ -174,3 +166,13 @@ def test_a_phone_shows_it_without_scrolling_sideways(
     assert (brightness > 600) == (scheme == "light")
     assert found.complaints == []
     found.page.context.close()
+
+
+def test_an_api_that_is_down_is_named_with_how_to_start_it(
+    browser: Browser, city: CityBatches
+) -> None:
+    with served(city.lake.root.parent) as other:
+        page = opened(browser, other).page
+    expect(page.locator("#freshness")).to_have_attribute("data-state", "lost")
+    expect(page.locator("#notice")).to_contain_text("start it with `traffic serve`")
+    page.context.close()

@@ -71,6 +71,7 @@ function take(status) {
 function lost(error) {
   shown.isLost = true;
   if (error?.status === 503) say(error.message);
+  if (error instanceof TypeError) say("The API does not answer; start it with `traffic serve`.");
   showFreshness();
 }
 

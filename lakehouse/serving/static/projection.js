@@ -2,7 +2,7 @@
 
 const METRES_A_DEGREE = 111_195;
 const PADDING = 56;
-const LEGEND = 44;
+const LEGEND = 80;
 const SCALES = { least: 0.2, most: 60 };
 
 export class View {

@@ -1,16 +1,21 @@
 """Who is let into the API: keys, rates, and what goes off loopback."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Message
 
-from lakehouse.serving.guard import is_loopback
+from lakehouse.serving.guard import Door, Guard, is_loopback
 from lakehouse.serving.keys import KeyStore
+from lakehouse.serving.metrics import ApiMetrics
 from lakehouse.serving.rate_limit import RateLimit
 from lakehouse.serving.server import listening
 from lakehouse.settings import Settings
 from specs.errors import Unavailable, WrongInput
+from specs.loader import Specs
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -117,3 +122,26 @@ def test_off_loopback_a_key_and_tls_are_no_choice(keys: KeyStore, tmp_path: Path
     with_tls = listening(settings(tmp_path, **everywhere, **tls), keys)
     assert with_tls.needs_key
     assert with_tls.url.startswith("https://")
+
+
+def test_who_asks_too_often_is_told_how_long_to_wait(keys: KeyStore, specs: Specs) -> None:
+    door = Door(keys, False, True, RateLimit(0.5, 2, 10, lambda: 0.0))
+    guard = Guard(PlainTextResponse("yes"), door, ApiMetrics(specs.ops))
+    scope = {
+        "type": "http", "method": "GET", "path": "/congestion", "query_string": b"",
+        "headers": [(b"host", b"localhost:18000")], "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    for _ in range(3):
+        asyncio.run(guard(scope, receive, send))
+    starts = [message for message in sent if message["type"] == "http.response.start"]
+    assert [start["status"] for start in starts] == [200, 200, 429]
+    assert dict(starts[-1]["headers"])[b"retry-after"] == b"2"
+    assert dict(starts[-1]["headers"])[b"content-type"] == b"application/problem+json"

@@ -1,0 +1,150 @@
+"""Answers as bytes, ready to be sent, and those that are kept as long as a snapshot is shown."""
+
+import gzip
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Response
+from pydantic_core import to_json
+
+if TYPE_CHECKING:
+    from lakehouse.serving.snapshot import Snapshot
+
+JSON, GEOJSON = "application/json", "application/geo+json"
+PACKED_BYTES = 2000
+"""Shorter answers are not worth packing."""
+
+PACK_LEVEL = 1
+"""The fastest: a city's congestion shrinks to a twelfth, at level 6 to a fifteenth."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """An answer, ready to be sent.
+
+    Attributes:
+        content: its bytes.
+        packed: the same packed with gzip; None where it is too short for that.
+        media_type: what the bytes are.
+        digest: the same for the same bytes.
+    """
+
+    content: bytes
+    packed: bytes | None
+    media_type: str
+    digest: str
+
+    def etag(self, *, is_packed: bool) -> str:
+        """Each form has a tag of its own."""
+        return f'"{self.digest}-gzip"' if is_packed else f'"{self.digest}"'
+
+
+Question = tuple[str, bytes]
+"""Path and query string of a request."""
+
+Rendering = Callable[["Snapshot"], Body]
+"""Answers one question from any snapshot."""
+
+
+def question_of(scope: Mapping[str, Any]) -> Question:
+    """What a request asks, from its ASGI scope."""
+    return scope["path"], scope["query_string"]
+
+
+def body(value: Any, media_type: str = JSON) -> Body:
+    """``value`` as JSON; a number that JSON lacks becomes null."""
+    content = to_json(value, inf_nan_mode="null")
+    packed = None
+    if len(content) > PACKED_BYTES:
+        packed = gzip.compress(content, PACK_LEVEL, mtime=0)
+    return Body(content, packed, media_type, hashlib.sha256(content).hexdigest()[:32])
+
+
+@dataclass
+class _Answer:
+    body: Body
+    render: Rendering | None
+    asked: int
+
+
+class Kept:
+    """Answers of one snapshot, up to a number of bytes; the oldest go first."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Keep nothing yet."""
+        self._max_bytes, self._bytes = max_bytes, 0
+        self._answers: OrderedDict[Question, _Answer] = OrderedDict()
+
+    def get(self, question: Question) -> Body | None:
+        """The answer to ``question``, if it is here."""
+        found = self._answers.get(question)
+        if found is None:
+            return None
+        found.asked += 1
+        return found.body
+
+    def put(
+        self, question: Question, body: Body, render: Rendering | None = None, *, asked: int = 1
+    ) -> None:
+        """Keep an answer; with ``render`` it may be made anew for the next snapshot.
+
+        Args:
+            question: what was asked.
+            body: the answer.
+            render: what made it.
+            asked: how often it has been asked for; 0 for one that is made in advance.
+        """
+        if question in self._answers or _bytes(body) > self._max_bytes:
+            return
+        self._answers[question] = _Answer(body, render, asked)
+        self._bytes += _bytes(body)
+        while self._bytes > self._max_bytes:
+            _, oldest = self._answers.popitem(last=False)
+            self._bytes -= _bytes(oldest.body)
+
+    def most_asked(self, count: int) -> list[tuple[Question, Rendering]]:
+        """Questions that were asked, with what answers them anew; the most asked first."""
+        answers = list(self._answers.items())  # at once: the server may add one meanwhile
+        found = [
+            (answer.asked, question, answer.render)
+            for question, answer in answers if answer.render is not None and answer.asked
+        ]  # fmt: skip
+        found.sort(key=lambda one: -one[0])
+        return [(question, render) for _, question, render in found[:count]]
+
+
+def _bytes(body: Body) -> int:
+    return len(body.content) + len(body.packed or b"")
+
+
+def respond(body: Body, asked: Mapping[str, str], headers: Mapping[str, str]) -> Response:
+    """Send ``body``, or 304 where the client has it.
+
+    Args:
+        body: what to send.
+        asked: headers of the request.
+        headers: more headers of the answer.
+    """
+    is_packed = body.packed is not None and takes_gzip(asked.get("accept-encoding", ""))
+    etag = body.etag(is_packed=is_packed)
+    both = {**headers, "ETag": etag, "Vary": "Accept-Encoding"}
+    tags = [tag.strip().removeprefix("W/") for tag in asked.get("if-none-match", "").split(",")]
+    if etag in tags or "*" in tags:
+        return Response(status_code=304, headers=both)
+    if is_packed:
+        both["Content-Encoding"] = "gzip"
+    return Response(
+        body.packed if is_packed else body.content, headers=both, media_type=body.media_type
+    )
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether a client that sends this header understands gzip."""
+    for part in accept_encoding.lower().split(","):
+        name, _, weight = part.partition(";")
+        if name.strip() == "gzip":
+            return weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
