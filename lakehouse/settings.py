@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     api_behind_proxy: bool = False
     """A proxy before the API ends TLS, so plain HTTP will do off loopback."""
 
+    metrics_port: Port = 0
+    """Where a process of ours answers Prometheus, on loopback."""
+
     api_poll_seconds: Annotated[float, Field(gt=0)] = 0.2
     """How often the API looks for new commits."""
 
@@ -141,6 +144,11 @@ class Settings(BaseSettings):
     def api_keys(self) -> Path:
         """The API's keys, hashed."""
         return self.home / "api_keys.json"
+
+    @property
+    def targets(self) -> Path:
+        """One file for each process that answers Prometheus, saying where."""
+        return self.home / "run" / "targets"
 
     @property
     def run(self) -> Path:

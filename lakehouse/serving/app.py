@@ -8,12 +8,12 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from lakehouse.metrics import Metrics
 from lakehouse.serving import openapi, problems
 from lakehouse.serving.follower import Follower
 from lakehouse.serving.guard import Door, Guard
 from lakehouse.serving.history_routes import history_router
 from lakehouse.serving.live_routes import STATIC, live_router
-from lakehouse.serving.metrics import ApiMetrics
 from lakehouse.serving.pages import Kept
 from lakehouse.serving.questions import questions
 from lakehouse.serving.segment_routes import segment_router
@@ -21,15 +21,15 @@ from lakehouse.serving.service import Service
 from specs.loader import Specs
 
 
-def create_app(specs: Specs, follower: Follower, door: Door) -> FastAPI:
+def create_app(specs: Specs, follower: Follower, door: Door, metrics: Metrics) -> FastAPI:
     """Build the API and the live map.
 
     Args:
         specs: the specs in force.
         follower: holds what is served; it follows while the application runs.
         door: who is let in.
+        metrics: of this process.
     """
-    metrics = ApiMetrics(specs.ops)
     limits = specs.ops.serving
     service = Service(specs, follower, metrics, questions(specs), Kept(limits.cache_bytes))
     service.watch()

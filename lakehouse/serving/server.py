@@ -9,6 +9,8 @@ from typing import Any
 
 import uvicorn
 
+from lakehouse.metrics import Metrics
+from lakehouse.metrics.endpoint import exposed
 from lakehouse.serving.app import create_app
 from lakehouse.serving.follower import Follower
 from lakehouse.serving.guard import Door, is_loopback
@@ -104,8 +106,9 @@ def serve(settings: Settings, specs: Specs) -> None:
     door = Door(
         keys, where.needs_key, is_loopback(where.host) and not settings.api_behind_proxy, rate
     )
+    metrics = Metrics(specs.ops, "api")
     config = uvicorn.Config(
-        create_app(specs, follower, door),
+        create_app(specs, follower, door, metrics),
         host=where.host, port=where.port, log_level="warning", access_log=False,
         server_header=False, date_header=True, proxy_headers=False,
         limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=GOODBYE_SECONDS,
@@ -120,7 +123,8 @@ def serve(settings: Settings, specs: Specs) -> None:
     where = replace(where, port=bound.getsockname()[1])
     keys_are = "with a key" if where.needs_key else "without a key, on this machine only"
     told = f"live map and API at {where.url} ({keys_are})"
-    _Server(config, follower, told).run(sockets=[bound])
+    with exposed(metrics, "api", port=settings.metrics_port, targets=settings.targets):
+        _Server(config, follower, told).run(sockets=[bound])
 
 
 def _tls(where: Listening) -> dict[str, Any]:

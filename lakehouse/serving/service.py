@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from fastapi import Request, Response
 
 from lakehouse.journal import now
+from lakehouse.metrics import Metrics
 from lakehouse.serving.follower import Follower
-from lakehouse.serving.metrics import ApiMetrics
 from lakehouse.serving.pages import Body, Kept, respond
 from lakehouse.serving.questions import Questions
 from lakehouse.serving.rows import Status
@@ -24,7 +24,7 @@ class Service:
     Attributes:
         specs: the specs in force.
         follower: has the newest complete snapshot.
-        metrics: of the API itself.
+        metrics: of this process.
         questions: parameters of the endpoints.
         kept: answers of the newest snapshot.
         streams: open connections for live updates.
@@ -32,7 +32,7 @@ class Service:
 
     specs: Specs
     follower: Follower
-    metrics: ApiMetrics
+    metrics: Metrics
     questions: Questions
     kept: Kept
     streams: int = field(default=0)
