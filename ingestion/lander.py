@@ -23,7 +23,7 @@ from ingestion.decode import Record
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
 from lakehouse.jobs.gated import note_refusal, passed
 from lakehouse.journal import Journal, now
-from lakehouse.tables import Lake, Note, Passed, Step
+from lakehouse.tables import Lake, LakeTable, Note, Passed, Step
 from quality.gate import Gate
 from specs.errors import Fenced, Unavailable
 
@@ -69,6 +69,11 @@ def _by_rule(dead: pa.Table) -> dict[str, int]:
     """How many rows of bronze.dead_letter broke each rule."""
     counts = pc.value_counts(pc.list_flatten(dead["rule_ids"])).to_pylist()
     return {one["values"]: one["counts"] for one in counts}
+
+
+def reached_offset(bronze: LakeTable, topic: str, partition: int) -> int | None:
+    """Last offset that the snapshot of bronze stands for; None before the first."""
+    return bronze.progress(_writer(topic, partition))
 
 
 def landed_offsets(lake: Lake, partitions: Iterable[int]) -> int:

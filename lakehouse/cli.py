@@ -11,7 +11,9 @@ from lakehouse.commands import (
     data,
     demo,
     dlq,
+    metrics,
     model,
+    ops,
     produce,
     quality,
     run,
@@ -50,6 +52,8 @@ GROUPS = {
     "dlq": dlq.app,
     "quality": quality.app,
     "api-key": serve.api_key,
+    "metrics": metrics.app,
+    "ops": ops.app,
     "bench": bench.app,
 }
 for name, group in GROUPS.items():

@@ -78,7 +78,8 @@ class Settings(BaseSettings):
     """A proxy before the API ends TLS, so plain HTTP will do off loopback."""
 
     metrics_port: Port = 0
-    """Where a process of ours answers Prometheus, on loopback."""
+    """Where a process of ours answers Prometheus, on loopback; Prometheus reads the port from a
+    file, so any will do."""
 
     api_poll_seconds: Annotated[float, Field(gt=0)] = 0.2
     """How often the API looks for new commits."""

@@ -24,20 +24,43 @@ MAX_COMMITS = 200
 
 @dataclass(frozen=True)
 class Landed:
-    """One commit of bronze: when its readings were sent, how many they are, when it was made.
+    """One commit of the lander to bronze.
 
-    Times are seconds since the epoch.
+    Attributes:
+        between: first and last Kafka timestamp of its readings, in milliseconds since the epoch;
+            None where the commit does not tell.
+        rows: how many readings.
+        committed_at: seconds since the epoch.
     """
 
-    first: float
-    last: float
+    between: tuple[int, int] | None
     rows: int
     committed_at: float
 
     @property
     def sent(self) -> npt.NDArray[np.float64]:
-        """Kafka timestamp of each reading, taken to lie evenly between the first and the last."""
-        return np.linspace(self.first, self.last, self.rows)
+        """Kafka timestamp of each reading, taken to lie evenly between the first and the last.
+
+        In seconds since the epoch; empty where the commit does not tell.
+        """
+        if self.between is None:
+            return np.empty(0)
+        first, last = self.between
+        return np.linspace(first / 1000, last / 1000, self.rows)
+
+
+def landings(folder: Path, versions: range) -> Iterator[Landed]:
+    """Those of the ``versions`` of bronze, in ``folder``, that landed readings, in order.
+
+    What the log was cleaned of is left out.
+    """
+    for version in versions:
+        told = _commit_info(folder / "_delta_log" / f"{version:020d}.json")
+        note = json.loads(told.get("traffic", "{}"))
+        rows = int(told.get("operationMetrics", {}).get("num_added_rows", 0))
+        if note.get("job") == "land" and rows:
+            between = note.get("sent")
+            yield Landed(tuple(between) if between else None, rows, told["timestamp"] / 1000)
 
 
 class CommitWatch:
@@ -67,10 +90,10 @@ class CommitWatch:
             layer = LAYERS.get(table)
             if note is None or layer is None:
                 return
-            if job == "land" and note.get("sent") and rows:
-                self._land(Landed(*_seconds(note["sent"]), rows, at.timestamp()))
+            if job == "land" and rows:
+                self._land(Landed(note.get("sent"), rows, at.timestamp()))
             elif job == "stream" and note["source_versions"]:
-                self._stream(layer, list(self._landed(*note["source_versions"])), note, at)
+                self._stream(layer, self._landed(*note["source_versions"]), note, at)
 
     def _land(self, landed: Landed) -> None:
         waited = landed.committed_at - landed.sent
@@ -78,7 +101,7 @@ class CommitWatch:
             self._metrics.observe(name, waited, layer="bronze")
 
     def _stream(
-        self, layer: str, landed: list[Landed], note: Mapping[str, Any], at: datetime
+        self, layer: str, landed: Iterator[Landed], note: Mapping[str, Any], at: datetime
     ) -> None:
         moment = at.timestamp()
         if layer == "silver":
@@ -90,24 +113,13 @@ class CommitWatch:
                 begun = self._silver[1] if self._silver is not None and is_same else None
             self._metrics.observe("traffic_freshness_seconds", moment - one.sent, layer=layer)
             if begun is not None:
-                waited = np.full(one.rows, moment - begun)
+                waited = np.full(len(one.sent), moment - begun)
                 self._metrics.observe("traffic_processing_seconds", waited, layer=layer)
 
     def _landed(self, first: int, last: int) -> Iterator[Landed]:
         """The commits of bronze in a batch of the stream, the newest `MAX_COMMITS` of them."""
-        log = self._folder(BRONZE) / "_delta_log"
-        for version in range(max(first, last - MAX_COMMITS + 1), last + 1):
-            told = _commit_info(log / f"{version:020d}.json")
-            note = json.loads(told.get("traffic", "{}"))
-            rows = int(told.get("operationMetrics", {}).get("num_added_rows", 0))
-            if note.get("job") == "land" and note.get("sent") and rows:
-                yield Landed(*_seconds(note["sent"]), rows, told["timestamp"] / 1000)
-
-
-def _seconds(sent: tuple[int, int]) -> tuple[float, float]:
-    """Milliseconds to seconds."""
-    first, last = sent
-    return first / 1000, last / 1000
+        versions = range(max(first, last - MAX_COMMITS + 1), last + 1)
+        return landings(self._folder(BRONZE), versions)
 
 
 def _commit_info(path: Path) -> dict[str, Any]:
