@@ -48,6 +48,13 @@ class Settings(BaseSettings):
 
     trino_port: Port = 18080
     superset_port: Port = 18088
+    prometheus_port: Port = 19090
+    alertmanager_port: Port = 19093
+    exporter_port: Port = 19091
+    """The embedded servers that `traffic up --with monitoring` starts."""
+
+    alert_webhook: SecretStr | None = None
+    """Address that the embedded Alertmanager tells of alerts; by default it only shows them."""
     trino_heap: str = "1g"
     trino_passwords: bool = False
     """Users prove themselves with a password, over TLS; without it, any name is believed."""

@@ -5,14 +5,14 @@ from typing import Any
 from specs.loader import Specs
 
 
-def prometheus(specs: Specs, *, targets: str, rules: str, alertmanager: str) -> dict[str, Any]:
+def prometheus(specs: Specs, *, targets: str, rules: str, alertmanagers: str) -> dict[str, Any]:
     """Prometheus' configuration.
 
     Args:
         specs: how often it looks.
         targets: files that say where the processes answer, a pattern.
         rules: file of the alerting rules.
-        alertmanager: address, HOST:PORT.
+        alertmanagers: file that says where Alertmanager listens.
     """
     monitoring = specs.ops.monitoring
     scrape = f"{monitoring.scrape_seconds}s"
@@ -23,7 +23,11 @@ def prometheus(specs: Specs, *, targets: str, rules: str, alertmanager: str) -> 
             "evaluation_interval": f"{monitoring.evaluate_seconds}s",
         },
         "rule_files": [rules],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
+        "alerting": {
+            "alertmanagers": [
+                {"file_sd_configs": [{"files": [alertmanagers], "refresh_interval": scrape}]}
+            ]
+        },
         "scrape_configs": [
             {
                 "job_name": "traffic",  # each target's file names its process as label `job`

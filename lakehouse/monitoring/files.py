@@ -1,5 +1,6 @@
 """The files of ``deploy/`` that are made of the specs."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ def _text(content: Mapping[str, Any]) -> str:
     return MADE_BY + yaml.safe_dump(content, sort_keys=False, width=1000)
 
 
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2) + "\n"
+
+
 def made(specs: Specs) -> dict[str, str]:
     """Text by path below ``deploy/``."""
     return {
@@ -27,9 +32,11 @@ def made(specs: Specs) -> dict[str, str]:
         "prometheus/prometheus.yml": _text(
             configuration.prometheus(
                 specs, targets="/etc/prometheus/targets/*.json",
-                rules="/etc/prometheus/rules.yml", alertmanager="alertmanager:9093",
+                rules="/etc/prometheus/rules.yml",
+                alertmanagers="/etc/prometheus/alertmanagers.json",
             )
         ),
+        "prometheus/alertmanagers.json": _json([{"targets": ["alertmanager:9093"]}]),
         "alertmanager/alertmanager.yml": _text(configuration.alertmanager(specs, webhook=WEBHOOK)),
     }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Every alert fires when it should and is quiet when it should, by Prometheus' own reckoning."""
 
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -213,6 +214,15 @@ def test_prometheus_and_alertmanager_take_the_files(specs: Specs, tmp_path: Path
             [program(checker), *kind, str(file)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_has_a_section_of_the_runbook(specs: Specs) -> None:
+    text = (DEPLOY.parent / RUNBOOK).read_text()
+    anchors = re.findall(r"^## ([a-z_]+)$", text, flags=re.MULTILINE)
+    assert sorted(anchors) == sorted(alert.id for alert in specs.ops.alerts)
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        for part in ("**Means.**", "**Look.**", "**Do.**"):
+            assert part in section, section.splitlines()[0]
 
 
 def test_pages_and_tickets_have_a_receiver_that_is_told(specs: Specs) -> None:
