@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from time import thread_time
 
 import numpy.typing as npt
-import psutil
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from lakehouse.metrics.family import Family
+from lakehouse.metrics.process import OwnProcess
 from specs.ops import OpsSpec, Process
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,9 +30,9 @@ class Metrics(Collector):
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         self.cpu_seconds = 0.0
-        own = psutil.Process()
-        self.watch("traffic_process_memory_bytes", lambda: _memory_bytes(own))
-        self.watch("traffic_process_cpu_seconds_total", lambda: _cpu_seconds(own))
+        own = OwnProcess()
+        self.watch("traffic_process_memory_bytes", own.memory_bytes)
+        self.watch("traffic_process_cpu_seconds_total", own.cpu_seconds)
         self.watch("traffic_metrics_cpu_seconds_total", lambda: self.cpu_seconds)
 
     def count(self, name: str, amount: float = 1, **labels: object) -> None:
@@ -73,33 +73,3 @@ class Metrics(Collector):
         """All of it, as Prometheus reads it."""
         with self.measured():
             return generate_latest(self._registry)
-
-
-def _tree(own: psutil.Process) -> list[psutil.Process]:
-    try:
-        return [own, *own.children(recursive=True)]
-    except psutil.Error:
-        return [own]
-
-
-def _memory_bytes(own: psutil.Process) -> float:
-    total = 0.0
-    for process in _tree(own):
-        try:
-            total += process.memory_info().rss
-        except psutil.Error:  # ended meanwhile, so it holds none
-            continue
-    return total
-
-
-def _cpu_seconds(own: psutil.Process) -> float:
-    """What ended children took is in our own ``children_*`` times."""
-    times = own.cpu_times()
-    total = times.user + times.system + times.children_user + times.children_system
-    for process in _tree(own)[1:]:
-        try:
-            times = process.cpu_times()
-            total += times.user + times.system
-        except psutil.Error:
-            continue
-    return float(total)

@@ -3,9 +3,12 @@
 import http.client
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from lakehouse.jobs.progress import StreamProgress
@@ -85,6 +88,15 @@ def test_the_series_of_a_process_are_bounded(specs: Specs, process: str) -> None
     assert all("segment" not in name for metric in own for name in metric.labels)
 
 
+def test_every_rule_has_room_among_the_labels(specs: Specs) -> None:
+    rules = {
+        rule.id for table in specs.tables.values() for rule in (*table.rules, *table.expectations)
+    }
+    of_the_topic = 20  # what the lander says of a record that cannot be read
+    assert len(rules) + of_the_topic <= specs.ops.labels["rule"].max
+    assert len(specs.tables) * 2 <= specs.ops.labels["table"].max  # and one of what was replaced
+
+
 def test_values_past_the_bound_of_a_label_are_counted_as_other(specs: Specs) -> None:
     metrics, most = Metrics(specs.ops, "api"), specs.ops.labels["route"].max
     for number in range(1000):
@@ -125,6 +137,25 @@ def test_prometheus_finds_the_process_and_reads_it(metrics: Metrics, tmp_path: P
             with exposed(metrics, "lander", port=port, targets=tmp_path):
                 pass
     assert [path.name for path in tmp_path.iterdir()] == ["stream-999999999.json"]
+
+
+def test_memory_and_cpu_are_those_of_the_process_and_what_it_has_started(metrics: Metrics) -> None:
+    def told(name: str) -> float:
+        return float(lines(metrics, name)[0].split()[-1])
+
+    hold = "held = bytearray(300_000_000); print(len(held), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline().strip() == b"300000000"
+        own = psutil.Process().memory_info().rss
+        assert told("traffic_process_memory_bytes") > own + 250_000_000
+        child.communicate(b"\n")
+    assert told("traffic_process_memory_bytes") < own + 250_000_000
+    before = told("traffic_process_cpu_seconds_total")
+    assert sum(range(3_000_000)) > 0
+    assert told("traffic_process_cpu_seconds_total") > before > 0
 
 
 class Spark:
