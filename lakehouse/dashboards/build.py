@@ -16,6 +16,7 @@ try:
     with warnings.catch_warnings():
         # It asks for the next schema of dashboards, which no released Grafana reads from files.
         warnings.simplefilter("ignore", DeprecationWarning)
+        from grafana_foundation_sdk.builders import common as common_builders
         from grafana_foundation_sdk.builders import dashboard as dashboards
         from grafana_foundation_sdk.builders import geomap, prometheus, stat, table, timeseries
         from grafana_foundation_sdk.cog import builder as cog
@@ -33,6 +34,12 @@ COLUMNS = 24
 PROMETHEUS = common.DataSourceRef(type_val="prometheus", uid="prometheus")
 TRINO = common.DataSourceRef(type_val="trino-datasource", uid="trino")
 TIME_SERIES, TABLE = 0, 1
+UNITS = {
+    "kmh": "velocitykmh", "probability|ratio": "percentunit", "delay": "s",
+    "hour_of_day|latitude|longitude|windows|segments|scores|runs|_count": "none",
+}  # fmt: skip
+"""Grafana's unit of a column of a table or map, by a part of its name."""
+
 GREEN, YELLOW, RED = "green", "#EAB839", "red"
 
 
@@ -72,7 +79,19 @@ def _map() -> geomap.Panel:
         config={"showLegend": True, "style": style},
     )  # fmt: skip
     basemap = common.MapLayerOptions(type_val="default", name="map")
-    return geomap.Panel().layers([_Given(points)]).basemap(_Given(basemap))
+    view = geomap.MapViewConfig().id("fit").all_layers(True)
+    return geomap.Panel().layers([_Given(points)]).basemap(_Given(basemap)).view(view)
+
+
+def _graph() -> timeseries.Panel:
+    dashed = common.GraphThresholdsStyleMode.DASHED
+    return timeseries.Panel().thresholds_style(
+        common_builders.GraphThresholdsStyleConfig().mode(dashed)
+    )
+
+
+def _figure() -> stat.Panel:
+    return stat.Panel().reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
 
 
 class _Given(cog.Builder[Any]):
@@ -84,8 +103,8 @@ class _Given(cog.Builder[Any]):
 
 
 KINDS: dict[Kind, Callable[[], Any]] = {
-    "graph": timeseries.Panel,
-    "figure": stat.Panel,
+    "graph": _graph,
+    "figure": _figure,
     "table": table.Panel,
     "map": _map,
 }
@@ -120,7 +139,19 @@ def _drawn(panel: Panel, number: int, place: models.GridPos) -> Any:
     questions: tuple[Prom | Sql, ...] = panel.questions
     for index, question in enumerate(questions):
         drawn = drawn.with_target(_target(panel, question, index))
+    if panel.kind in {"table", "map"}:
+        for part, unit in UNITS.items():
+            drawn = drawn.override_by_regexp(f"/{part}/", [_set("unit", unit)])
+    if panel.kind == "table" and panel.limits is not None:
+        coloured = common.TableColoredBackgroundCellOptions()
+        drawn = drawn.override_by_regexp(
+            "/^(?!hour_of_day)/", [_set("custom.cellOptions", coloured)]
+        )
     return drawn
+
+
+def _set(name: str, value: object) -> models.DynamicConfigValue:
+    return models.DynamicConfigValue(id_val=name, value=value)
 
 
 def _placed(board: Board) -> Iterator[tuple[Panel, models.GridPos]]:

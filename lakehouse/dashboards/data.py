@@ -178,7 +178,8 @@ def traffic(specs: Specs) -> Board:
                 Panel("Mean speed now", "Over the segments that were observed.", "velocitykmh",
                       (Sql(f"SELECT avg(speed_kmh_now) AS speed_kmh {now}"),), "figure", 6),
                 Panel("Newest window", "Until when the scores reach.", "dateTimeAsIso",
-                      (Sql(f"SELECT max(window_start) AS newest {now}"),), "figure", 6),
+                      (Sql(f"SELECT to_unixtime(max(window_start)) * 1000 AS newest {now}"),),
+                      "figure", 6),
             ),
             (
                 Panel("Map", f"Each segment's middle, by its probability of congestion in {horizon}"

@@ -20,8 +20,8 @@ SLOW_SECONDS = 60.0
 """Between two looks at what takes more than a moment."""
 
 POLL_SECONDS = 0.2
-ONCE = Retry(attempts=1, first_wait_seconds=0, wait_factor=1, max_wait_seconds=0)
-"""The next look is the retry."""
+PATIENCE = Retry(attempts=2, first_wait_seconds=5, wait_factor=1, max_wait_seconds=5)
+"""With Kafka; the next look is the retry."""
 
 QUICK: Mapping[str, Callable[[Seen], None]] = {
     "stream": parts.look_at_stream,
@@ -64,13 +64,13 @@ class Exporter:
     def look(self) -> None:
         """Look at every part that is due."""
         with self._seen.metrics.measured():
-            self._take("kafka", self._look_at_kafka)
             for part, take in QUICK.items():
                 self._take(part, lambda take=take: take(self._seen))  # type: ignore[misc]
             if time.monotonic() >= self._slow_due:
                 self._slow_due = time.monotonic() + SLOW_SECONDS
                 for part, take in SLOW.items():
                     self._take(part, lambda take=take: take(self._seen))  # type: ignore[misc]
+            self._take("kafka", self._look_at_kafka)  # last, as it may keep us waiting
 
     def _take(self, part: str, take: Callable[[], None]) -> None:
         metrics, began = self._seen.metrics, time.perf_counter()
@@ -90,7 +90,7 @@ class Exporter:
     def _look_at_kafka(self) -> None:
         try:
             if self._admin is None:
-                self._admin = TopicAdmin(self._kafka(), ONCE)
+                self._admin = TopicAdmin(self._kafka(), PATIENCE)
             parts.look_at_kafka(self._seen, self._admin)
         except TrafficError:
             self._close()

@@ -65,6 +65,23 @@ def test_no_panel_lies_on_another_or_outside_the_grid(uid: str) -> None:
         assert apart, (one, other)
 
 
+def test_every_column_of_a_table_has_its_unit_by_its_name() -> None:
+    mixed = "Most congested soon"
+    (panel,) = [panel for panel in panels("traffic-roads") if panel["title"] == mixed]
+    units = {
+        one["matcher"]["options"].strip("/"): one["properties"][0]["value"]
+        for one in panel["fieldConfig"]["overrides"] if one["properties"][0]["id"] == "unit"
+    }  # fmt: skip
+    found = {
+        column: [unit for part, unit in units.items() if re.search(part, column)]
+        for column in ("congestion_probability", "speed_kmh_now", "delay_s_mean", "hour_of_day")
+    }
+    assert found == {
+        "congestion_probability": ["percentunit"], "speed_kmh_now": ["velocitykmh"],
+        "delay_s_mean": ["s"], "hour_of_day": ["none"],
+    }  # fmt: skip
+
+
 def test_every_target_has_a_datasource_that_is_provisioned() -> None:
     text = FILES["grafana/provisioning/datasources/traffic.yml"]
     known = {(one["type"], one["uid"]) for one in yaml.safe_load(text)["datasources"]}
