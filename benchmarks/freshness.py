@@ -1,5 +1,6 @@
 """`traffic bench freshness`: how long a reading takes from Kafka to gold under a live load."""
 
+import math
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -84,11 +85,14 @@ def summary(load: LiveLoad, seen: Observed, fresh: Quantiles) -> Result:
         seconds for name, seconds in seen.cpu_seconds.items() if name not in NOT_THE_PIPELINE
     )
     gates = sum(report["gate_cpu_seconds"] for report in seen.reports.values())
+    measuring = sum(report["metrics_cpu_seconds"] for report in seen.reports.values())
     return {
         **fresh,
         "events_per_second": seen.records / seen.seconds,
         "events_per_cpu_second": seen.records / pipeline,
         "gate_cpu_ratio": gates / seen.pipeline_cpu_seconds,
+        "metrics_cpu_ratio": (measuring + seen.exporter_cpu_seconds) / seen.pipeline_cpu_seconds,
+        "scrape_seconds_max": max(seen.scrape_seconds, default=math.nan),
         "seconds": seen.seconds,
         "cpu_seconds": dict(seen.cpu_seconds),
         "rss_bytes": dict(seen.rss_bytes),

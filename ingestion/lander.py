@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -22,7 +23,7 @@ from ingestion.decode import Record
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
 from lakehouse.jobs.gated import note_refusal, passed
 from lakehouse.journal import Journal, now
-from lakehouse.tables import Lake, Note, Passed, Step
+from lakehouse.tables import Lake, LakeTable, Note, Passed, Step
 from quality.gate import Gate
 from specs.errors import Fenced, Unavailable
 
@@ -56,6 +57,25 @@ def _writer(topic: str, partition: int) -> str:
     return f"land/{topic}/{partition}"
 
 
+def _sent(rows: pa.Table) -> tuple[int, int] | None:
+    """First and last Kafka timestamp in milliseconds; None without a row."""
+    if not rows.num_rows:
+        return None
+    found = pc.min_max(rows["kafka_timestamp"].cast(pa.int64())).as_py()
+    return found["min"] // 1000, found["max"] // 1000
+
+
+def _by_rule(dead: pa.Table) -> dict[str, int]:
+    """How many rows of bronze.dead_letter broke each rule."""
+    counts = pc.value_counts(pc.list_flatten(dead["rule_ids"])).to_pylist()
+    return {one["values"]: one["counts"] for one in counts}
+
+
+def reached_offset(bronze: LakeTable, topic: str, partition: int) -> int | None:
+    """Last offset that the snapshot of bronze stands for; None before the first."""
+    return bronze.progress(_writer(topic, partition))
+
+
 def landed_offsets(lake: Lake, partitions: Iterable[int]) -> int:
     """How many offsets of ``partitions`` bronze stands for, counted from 0."""
     bronze, topic = lake.table(BRONZE), lake.specs.topics["traffic_event"].topic
@@ -74,7 +94,7 @@ class Lander:
         """Join the group on the Kafka at ``bootstrap``; tables are created as needed."""
         specs = lake.specs
         self.landed = Landed()
-        self._lake, self._pace = lake, pace
+        self._lake, self._pace, self._metrics = lake, pace, lake.metrics
         self._topic = specs.topics["traffic_event"]
         self._judge = Judge(specs)
         self.gate = Gate(specs.tables[BRONZE], specs.ops.gates, specs.version, time.monotonic)
@@ -123,7 +143,10 @@ class Lander:
 
     def report(self) -> dict[str, float]:
         """What the commits reported, and the CPU time of the gate."""
-        return {**asdict(self.landed), "gate_cpu_seconds": self.gate.cpu_seconds}
+        return {
+            **asdict(self.landed), "gate_cpu_seconds": self.gate.cpu_seconds,
+            "metrics_cpu_seconds": self._metrics.cpu_seconds,
+        }  # fmt: skip
 
     def _land_next(self) -> None:
         messages = self._consumer.consume(self._pace.max_records, self._pace.max_seconds)
@@ -149,11 +172,15 @@ class Lander:
         return False
 
     def _land(self, records: Sequence[Record]) -> None:
+        began = time.perf_counter()
         judged = self._judge.judge(records, self._known_segments(), now())
         self._refuse_flood(judged)
         self._commit(judged, passed(self.gate, judged.accepted, self._journal))
         self.landed.batches += 1
         self._mirror(judged)
+        self._metrics.observe(
+            "traffic_batch_duration_seconds", time.perf_counter() - began, job="land"
+        )
 
     def _refuse_flood(self, judged: Judged) -> None:
         """Stop before a batch that passes the limit of dead letters; a restart repeats it."""
@@ -165,6 +192,7 @@ class Lander:
 
     def _commit(self, judged: Judged, gate: Passed) -> None:
         """Dead letters first: a crash between the two repeats the batch and loses nothing."""
+        written = 0
         dead, offsets = self._unwritten_dead(judged), {
             str(partition): f"{first}-{last}"
             for partition, (first, last) in judged.progress.items()
@@ -176,13 +204,18 @@ class Lander:
                 self._dead_steps(judged),
             )  # fmt: skip
             self.landed.dead_letters += commit.rows_written
+            written += commit.rows_written
+            for rule, count in _by_rule(dead).items():
+                self._metrics.count("traffic_dead_letters_total", count, rule=rule)
         steps = [
             Step(_writer(self._topic.topic, partition), self._reached[partition], last)
             for partition, (_, last) in judged.progress.items()
         ]
         note = self._note({"landed": judged.accepted.num_rows}, offsets)
-        commit = self._bronze.append(judged.accepted, replace(note, gate=gate), steps)
+        note = replace(note, gate=gate, sent=_sent(judged.accepted))
+        commit = self._bronze.append(judged.accepted, note, steps)
         self.landed.rows += commit.rows_written
+        self._metrics.observe("traffic_batch_rows", written + commit.rows_written, job="land")
         self._reached.update({p: last for p, (_, last) in judged.progress.items()})
 
     def _dead_steps(self, judged: Judged) -> list[Step]:

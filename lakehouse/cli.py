@@ -11,7 +11,9 @@ from lakehouse.commands import (
     data,
     demo,
     dlq,
+    metrics,
     model,
+    ops,
     produce,
     quality,
     run,
@@ -52,6 +54,8 @@ GROUPS = {
     "quality": quality.app,
     "api-key": serve.api_key,
     "superset": superset.app,
+    "metrics": metrics.app,
+    "ops": ops.app,
     "bench": bench.app,
 }
 for name, group in GROUPS.items():

@@ -17,6 +17,8 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
 from lakehouse.delta_checksum import Held, write_checksum
+from lakehouse.metrics.commits import CommitWatch
+from lakehouse.metrics.registry import Metrics
 from lakehouse.sql_text import quoted
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
@@ -50,7 +52,10 @@ class Passed:
 
 @dataclass(frozen=True)
 class Note:
-    """What a commit says of itself in the Delta log; `lakehouse.ledger` makes ops.ledger of it."""
+    """What a commit says of itself in the Delta log; `lakehouse.ledger` makes ops.ledger of it.
+
+    ``sent`` is the first and the last Kafka timestamp of the rows, in milliseconds.
+    """
 
     job: str
     spec_version: str
@@ -59,6 +64,7 @@ class Note:
     offsets: Mapping[str, str] = field(default_factory=dict)
     source_versions: tuple[int, int] | None = None
     gate: Passed | None = None
+    sent: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +103,11 @@ def _commit(table: str, entry: Mapping[str, Any]) -> Commit:
 class LakeTable:
     """One Delta table, with one snapshot that is kept and moved forward."""
 
-    def __init__(self, spec: TableSpec, folder: Path, conflict: Retry) -> None:
+    def __init__(
+        self, spec: TableSpec, folder: Path, conflict: Retry, watch: CommitWatch | None = None
+    ) -> None:
         """Open the table in ``folder``; it is created where it does not exist."""
+        self._watch = watch
         self.spec = spec
         self.folder = folder
         self.schema: pa.Schema = arrow_schema(spec)
@@ -167,7 +176,7 @@ class LakeTable:
         Raises:
             Fenced: another writer has advanced one of the steps; nothing was written.
         """
-        steps = tuple(steps)
+        steps, began = tuple(steps), time.perf_counter()
         self._is_renewed()
         self._refuse_overtaken(steps)
         commit_id = uuid.uuid4().hex
@@ -179,7 +188,7 @@ class LakeTable:
         except CommitFailedError as error:
             raise Fenced(f"{self.spec.table}: {error}") from error
         self._held = write_checksum(self._delta, self.folder / "_delta_log", self._held)
-        return self._told(commit_id)
+        return self._told(commit_id, began)
 
     def merge(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
         """Insert ``rows``, or update those whose key the table already has, in one commit.
@@ -193,7 +202,7 @@ class LakeTable:
             Fenced: another writer has advanced one of the steps; nothing was written.
             Unavailable: other commits kept conflicting, past the bound in ops.yaml.
         """
-        steps = tuple(steps)
+        steps, began = tuple(steps), time.perf_counter()
         shaped = self._shaped(rows)
         predicate, commit_id = _match(self.spec, shaped), uuid.uuid4().hex
 
@@ -206,7 +215,7 @@ class LakeTable:
             ).when_matched_update_all().when_not_matched_insert_all().execute()  # fmt: skip
 
         self._retry_conflicts(once)
-        return self._told(commit_id)
+        return self._told(commit_id, began)
 
     def read(
         self, columns: list[str] | None = None, where: pc.Expression | None = None
@@ -267,7 +276,16 @@ class LakeTable:
             else:
                 return
 
-    def _told(self, commit_id: str) -> Commit:
+    def _told(self, commit_id: str, began: float) -> Commit:
+        """What the log says of our commit, begun at ``began`` on `time.perf_counter`."""
+        commit, seconds = self._logged(commit_id), time.perf_counter() - began
+        if self._watch is not None:
+            self._watch.committed(
+                commit.table, commit.rows_written, commit.committed_at, commit.note, seconds
+            )
+        return commit
+
+    def _logged(self, commit_id: str) -> Commit:
         """What the log says of our commit; by now other writers' may stand after it."""
         limit = 1
         while True:
@@ -321,10 +339,15 @@ def _match(spec: TableSpec, rows: pa.Table) -> str:
 class Lake:
     """All tables of the specs, below one folder."""
 
-    def __init__(self, root: Path, specs: Specs) -> None:
-        """Tables live in ``root``/layer/name and are created when first asked for."""
+    def __init__(self, root: Path, specs: Specs, metrics: Metrics | None = None) -> None:
+        """Tables live in ``root``/layer/name and are created when first asked for.
+
+        What is done to them is counted in ``metrics``; by default nobody is told.
+        """
         self.root = root
         self.specs = specs
+        self.metrics = metrics or Metrics(specs.ops)
+        self._watch = CommitWatch(self.metrics, self.folder)
         self._tables: dict[str, LakeTable] = {}
 
     def folder(self, name: str) -> Path:
@@ -335,6 +358,7 @@ class Lake:
         """Table ``layer.name``."""
         if name not in self._tables:
             self._tables[name] = LakeTable(
-                self.specs.tables[name], self.folder(name), self.specs.ops.retries.commit_conflict
-            )
+                self.specs.tables[name], self.folder(name),
+                self.specs.ops.retries.commit_conflict, self._watch,
+            )  # fmt: skip
         return self._tables[name]

@@ -144,7 +144,8 @@ def champion(tracking_uri: str, specs: Specs) -> LoadedModel | None:
 
         path = Path(_answered(download, specs.ops.retries.unavailable)) / MODEL_FILE
         table = specs.tables["gold.congestion_scores"]
-        return LoadedModel(found.name, int(found.version), load_model(path), table)
+        created_at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+        return LoadedModel(found.name, int(found.version), load_model(path), table, created_at)
 
 
 def show(tracking_uri: str, specs: Specs) -> ChampionReport | None:

@@ -1,8 +1,9 @@
 """Retries, gates, dead-letter limits, retention, metrics and alerts."""
 
-from typing import Literal
+from string import Template
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from specs.model import Identifier, SpecModel
 
@@ -77,26 +78,82 @@ class Retention(SpecModel):
     days: int = Field(gt=0)
 
 
+class Monitoring(SpecModel):
+    """How often the running lakehouse is looked at, and how alerts are gathered."""
+
+    scrape_seconds: int = Field(gt=0)
+    evaluate_seconds: int = Field(gt=0)
+    refresh_seconds: float = Field(gt=0)
+    keep_days: int = Field(gt=0)
+    group_wait_seconds: int = Field(ge=0)
+    group_interval_seconds: int = Field(gt=0)
+    repeat_hours: int = Field(gt=0)
+    outcome_days: int = Field(gt=0)
+    silent_seconds: int = Field(gt=0)
+
+
+class Label(SpecModel):
+    """What tells series of a metric apart; past ``max`` values the rest is counted as one."""
+
+    max: int = Field(gt=0)
+    help: str
+
+
+Process = Literal["lander", "stream", "api", "exporter"]
+
+
 class Metric(SpecModel):
-    """One Prometheus metric."""
+    """One Prometheus metric, and the processes that export it."""
 
     name: str = Field(pattern=r"^traffic_[a-z_]+$")
     type: Literal["counter", "gauge", "histogram"]
+    by: tuple[Process, ...] = Field(min_length=1)
     labels: tuple[Identifier, ...]
     buckets: tuple[float, ...] = ()
     help: str
 
+    @model_validator(mode="after")
+    def _is_well_formed(self) -> Self:
+        if (self.type == "counter") != self.name.endswith("_total"):
+            raise ValueError(f"{self.name}: counters, and only they, end in _total")
+        if (self.type == "histogram") != bool(self.buckets):
+            raise ValueError(f"{self.name}: histograms, and only they, have buckets")
+        if list(self.buckets) != sorted(set(self.buckets)):
+            raise ValueError(f"{self.name}: buckets rise")
+        return self
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Names under which Prometheus keeps it."""
+        if self.type == "histogram":
+            return tuple(f"{self.name}_{part}" for part in ("bucket", "sum", "count"))
+        return (self.name,)
+
 
 class Alert(SpecModel):
-    """When a person is called."""
+    """When a person is called: while ``expression`` has a result, for so long."""
 
     id: Identifier
-    metric: str
+    expression: str
     sla: Identifier | None = None
-    above: float | None = None
+    bound: float
     for_seconds: int = Field(ge=0)
     severity: Literal["page", "ticket"]
     summary: str
+
+    def promql(self, goal: float | None) -> str:
+        """The expression with its numbers filled in.
+
+        Args:
+            goal: bound of the SLA; None where the alert has none.
+
+        Raises:
+            KeyError: the expression takes a number that nobody gives.
+        """
+        numbers = {"bound": f"{self.bound:.15g}"}
+        if goal is not None:
+            numbers["goal"] = repr(float(goal))  # as Prometheus writes the bound of a bucket
+        return Template(self.expression).substitute(numbers)
 
 
 class OpsSpec(SpecModel):
@@ -108,5 +165,7 @@ class OpsSpec(SpecModel):
     limits: Limits
     serving: Serving
     retention: dict[str, Retention]
+    monitoring: Monitoring
+    labels: dict[Identifier, Label]
     metrics: tuple[Metric, ...]
     alerts: tuple[Alert, ...]

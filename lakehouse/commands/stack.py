@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 With = Annotated[
     list[str] | None,
-    typer.Option("--with", help="Also this server; repeatable. There are trino and superset."),
+    typer.Option("--with", help="Also trino, superset or monitoring; repeatable."),
 ]
 
 
@@ -57,17 +57,16 @@ def status(
 
 
 def _optional(names: "Sequence[str]") -> "Sequence[Server]":
-    from lakehouse.runtime.stack import OPTIONAL
+    from lakehouse.runtime.stack import GROUPS
     from specs.errors import WrongInput
 
-    known = {server.name: server for server in OPTIONAL}
     for name in names:
-        if name not in known:
-            raise WrongInput(f"no server {name!r}; there are {', '.join(known)}")
-    return [known[name] for name in dict.fromkeys(names)]
+        if name not in GROUPS:
+            raise WrongInput(f"no server {name!r}; there are {', '.join(GROUPS)}")
+    return [server for name in dict.fromkeys(names) for server in GROUPS[name]]
 
 
 def _print(found: "Sequence[Status]") -> None:
     for server in found:
         memory = f"{server.rss_bytes / 1e6:.0f} MB" if server.rss_bytes else ""
-        print(f"{server.name:<8} {server.state:<12} {server.endpoint or '':<24} {memory}".rstrip())
+        print(f"{server.name:<12} {server.state:<12} {server.endpoint or '':<24} {memory}".rstrip())

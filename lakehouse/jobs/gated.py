@@ -86,11 +86,15 @@ def passed(gate: Gate, rows: pa.Table, journal: Journal, *, always: bool = False
     Raises:
         GateFailed: a row or the batch breaks a rule; the refusal is in the books.
     """
+    metrics, began, cpu_before = journal.metrics, time.perf_counter(), gate.cpu_seconds
     try:
         result = gate.check(rows, always=always)
     except BatchRefused as refused:
         note_refusal(refused, journal)
         raise
+    seconds, cpu_seconds = time.perf_counter() - began, gate.cpu_seconds - cpu_before
+    metrics.observe("traffic_gate_duration_seconds", seconds, table=gate.table_name)
+    metrics.count("traffic_gate_cpu_seconds_total", cpu_seconds, table=gate.table_name)
     at = now()
     if result is not None:
         journal.note(result.row(at))

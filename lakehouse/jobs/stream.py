@@ -211,7 +211,10 @@ class Stream:
     def report(self) -> dict[str, float]:
         """What the commits reported, and the CPU time of the gates."""
         gates = (self.silver.gate, self.gold.scores.gate, self.gold.kpis.gate)
-        return {**asdict(self.done), "gate_cpu_seconds": sum(gate.cpu_seconds for gate in gates)}
+        return {
+            **asdict(self.done), "gate_cpu_seconds": sum(gate.cpu_seconds for gate in gates),
+            "metrics_cpu_seconds": self._lake.metrics.cpu_seconds,
+        }  # fmt: skip
 
     def close(self) -> None:
         """Write the books."""

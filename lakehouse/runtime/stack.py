@@ -16,6 +16,7 @@ from lakehouse.runtime import process
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.lock import only_one
 from lakehouse.runtime.mlflow import MLFLOW
+from lakehouse.runtime.monitoring import MONITORING
 from lakehouse.runtime.ports import check_port_is_free
 from lakehouse.runtime.server import Server, free_port
 from lakehouse.runtime.superset import SUPERSET
@@ -26,8 +27,14 @@ from specs.errors import Unavailable
 SERVERS: tuple[Server, ...] = (KAFKA, MLFLOW)
 """What ``traffic up`` starts."""
 
-OPTIONAL: tuple[Server, ...] = (TRINO, SUPERSET)
+GROUPS: dict[str, tuple[Server, ...]] = {
+    "trino": (TRINO,),
+    "superset": (SUPERSET,),
+    "monitoring": MONITORING,
+}
 """What it starts where ``--with`` names it."""
+
+OPTIONAL: tuple[Server, ...] = tuple(server for group in GROUPS.values() for server in group)
 
 FREE_BYTES = 10**9
 """Below this much free disk nothing is started: a broker on a full disk halts."""
