@@ -5,14 +5,35 @@ import sys
 
 import typer
 
-from lakehouse.commands import bench, data, demo, model, produce, quality, run, specs, stack, topic
+from lakehouse.commands import (
+    bench,
+    data,
+    demo,
+    maintain,
+    model,
+    produce,
+    quality,
+    run,
+    specs,
+    stack,
+    topic,
+)
 from specs.errors import TrafficError
 
 app = typer.Typer(
     name="traffic", no_args_is_help=True, pretty_exceptions_enable=False,
     help="Road-traffic lakehouse: readings in through Kafka, congestion probabilities out in SQL.",
 )  # fmt: skip
-for command in (stack.up, stack.down, stack.status, run.land, run.stream, data.audit, demo.demo):
+for command in (
+    stack.up,
+    stack.down,
+    stack.status,
+    run.land,
+    run.stream,
+    data.audit,
+    maintain.maintain,
+    demo.demo,
+):
     app.command()(command)
 GROUPS = {
     "specs": specs.app,

@@ -26,6 +26,11 @@ def _row(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def writer(table_name: str) -> str:
+    """Who brings the commits of ``table_name`` into ops.ledger."""
+    return f"ledger/{table_name}"
+
+
 def project(lake: Lake, table_names: Sequence[str]) -> int:
     """Bring ops.ledger up to the newest commits of these tables; returns the rows added.
 
@@ -37,12 +42,12 @@ def project(lake: Lake, table_names: Sequence[str]) -> int:
     rows: list[dict[str, Any]] = []
     steps: list[Step] = []
     for name in table_names:
-        table, writer = lake.table(name), f"ledger/{name}"
-        newest, before = table.refresh(), ledger.progress(writer)
+        table = lake.table(name)
+        newest, before = table.refresh(), ledger.progress(writer(name))
         commits = table.commits(after=-1 if before is None else before)
         if commits:
             rows += [_row(commit, commit.note) for commit in commits if commit.note is not None]
-            steps.append(Step(writer, before, newest))
+            steps.append(Step(writer(name), before, newest))
     if not steps:
         return 0
     try:

@@ -3,7 +3,9 @@
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,14 +18,19 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
 from lakehouse.delta_checksum import Held, write_checksum
+from lakehouse.delta_log import LOG, expired, log_files
+from lakehouse.failpoints import operation
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
 from specs.ops import Retry
-from specs.tables import TableSpec
+from specs.tables import TableSpec, arrival
 
 COMMITS_PER_CHECKPOINT = 50
 ROWS_WRITTEN = ("num_added_rows", "num_target_rows_inserted", "num_target_rows_updated")
+Partition = list[tuple[str, str, str]]
+"""Filter for one partition."""
+
 NOTE_KEY, ID_KEY = "traffic", "traffic_commit"
 
 
@@ -94,7 +101,10 @@ class LakeTable:
                 partition_by=list(self.spec.folders),
                 name=self.spec.table,
                 description=self.spec.description,
-                configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
+                configuration={
+                    "delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT),
+                    "delta.enableExpiredLogCleanup": "false",  # `clean_log` knows the readers
+                },
             )
             return DeltaTable(self.folder)
 
@@ -127,10 +137,11 @@ class LakeTable:
         self._refuse_overtaken(steps)
         commit_id = uuid.uuid4().hex
         try:
-            write_deltalake(
-                self._delta, self._shaped(rows), mode="append",
-                commit_properties=_properties(note, steps, commit_id),
-            )  # fmt: skip
+            with self._operation("append"):
+                write_deltalake(
+                    self._delta, self._shaped(rows), mode="append",
+                    commit_properties=_properties(note, steps, commit_id),
+                )  # fmt: skip
         except CommitFailedError as error:
             raise Fenced(f"{self.spec.table}: {error}") from error
         self._held = write_checksum(self._delta, self.folder / "_delta_log", self._held)
@@ -155,10 +166,12 @@ class LakeTable:
         def once() -> None:
             self.refresh()
             self._refuse_overtaken(steps)
-            self._delta.merge(
+            merger = self._delta.merge(
                 shaped, predicate=predicate, source_alias="source", target_alias="target",
                 commit_properties=_properties(note, steps, commit_id),
-            ).when_matched_update_all().when_not_matched_insert_all().execute()  # fmt: skip
+            ).when_matched_update_all().when_not_matched_insert_all()  # fmt: skip
+            with self._operation("merge"):
+                merger.execute()
 
         self._retry_conflicts(once)
         return self._told(commit_id)
@@ -180,6 +193,125 @@ class LakeTable:
         missing = self.version - after
         history = self._delta.history(missing) if missing > 0 else []
         return [_commit(self.spec.table, entry) for entry in reversed(history)]
+
+    def _operation(self, name: str) -> AbstractContextManager[None]:
+        is_due = (self.version + 1) % COMMITS_PER_CHECKPOINT == 0
+        return operation(name, self.spec.table, self.folder, is_checkpoint_due=is_due)
+
+    def compact(self, note: Note, *, min_files: int, target_bytes: int) -> tuple[int, int]:
+        """Merge the small files of each partition that has at least ``min_files`` of them.
+
+        Returns:
+            Files that were replaced, and by how many.
+
+        Raises:
+            Unavailable: other commits kept conflicting, past the bound in ops.yaml.
+        """
+        removed = added = 0
+        for partition in self._crowded(min_files, target_bytes):
+
+            def once(partition: Partition = partition) -> None:
+                nonlocal removed, added
+                self.refresh()
+                with self._operation("compact"):
+                    done = self._delta.optimize.compact(
+                        partition_filters=partition or None, target_size=target_bytes,
+                        commit_properties=_properties(note, (), uuid.uuid4().hex),
+                    )  # fmt: skip
+                removed += done["numFilesRemoved"]
+                added += done["numFilesAdded"]
+
+            self._retry_conflicts(once)
+        return removed, added
+
+    def _crowded(self, min_files: int, target_bytes: int) -> list[Partition]:
+        """Partitions with at least ``min_files`` files below half of ``target_bytes``."""
+        self.refresh()
+        files = pa.table(self._delta.get_add_actions(flatten=True))
+        small = files.filter(pc.less(files["size_bytes"], target_bytes // 2))
+        columns = self.spec.folders
+        names = [f"partition.{column}" for column in columns]
+        counted = Counter(zip(*(small[name].to_pylist() for name in names), strict=True)
+                          if names else [()] * small.num_rows)  # fmt: skip
+        return [
+            [(column, "=", _partition_value(value)) for column, value in zip(columns, key, strict=True)]
+            for key, count in counted.items() if count >= min_files
+        ]  # fmt: skip
+
+    def expire(self, before: datetime, note: Note) -> int:
+        """Delete what arrived before ``before``; returns the rows.
+
+        A table with a folder a day loses a day as a whole, once nothing in it is younger: what
+        came late, or is history that was replayed, is kept as long as anything else.
+
+        Raises:
+            Unavailable: other commits kept conflicting, past the bound in ops.yaml.
+        """
+        deleted = 0
+
+        def once() -> None:
+            nonlocal deleted
+            self.refresh()
+            predicate = self._arrived_before(before)
+            if predicate is not None:
+                properties = _properties(note, (), uuid.uuid4().hex)
+                done = self._delta.delete(predicate, commit_properties=properties)
+                deleted = int(done["num_deleted_rows"] or 0)
+
+        self._retry_conflicts(once)
+        return deleted
+
+    def _arrived_before(self, before: datetime) -> str | None:
+        """Filter for the rows that arrived before, told by the files' statistics; None for none."""
+        stamp = arrival(self.spec)
+        files = pa.table(self._delta.get_add_actions(flatten=True))
+        if stamp is None or f"max.{stamp}" not in files.schema.names:
+            return None
+        if not self.spec.partition_by:
+            oldest = pc.min(files[f"min.{stamp}"]).as_py()
+            is_due = oldest is not None and _utc(oldest) < before
+            moment = f"arrow_cast('{before.isoformat()}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
+            return f"{stamp} < {moment}" if is_due else None
+        (day,) = self.spec.partition_by
+        newest = files.group_by(f"partition.{day}").aggregate([(f"max.{stamp}", "max")])
+        gone = [
+            _literal(row[f"partition.{day}"]) for row in newest.to_pylist()
+            if row[f"max.{stamp}_max"] is not None and _utc(row[f"max.{stamp}_max"]) < before
+        ]  # fmt: skip
+        return f"{day} IN ({', '.join(gone)})" if gone else None
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint of the newest version, for readers to start from."""
+        self.refresh()
+        with self._operation("checkpoint"):
+            self._delta.create_checkpoint()
+
+    def clean_log(self, before: datetime, needed_from: int) -> int:
+        """Delete what `delta_log.expired` finds in the log; returns the files."""
+        old = expired(log_files(self.folder), before=before, needed_from=needed_from)
+        with self._operation("clean_log"):
+            for file in old:
+                (self.folder / LOG / file.name).unlink(missing_ok=True)
+        return len(old)
+
+    def vacuum(self, hours: int, *, orphans: bool = False) -> int:
+        """Delete files that no version of the last ``hours`` names; returns the files.
+
+        Only those that a commit has replaced; with ``orphans`` also those that no commit ever
+        named: what killed writers left, and what a live one is about to commit if ``hours`` is
+        shorter than its commit takes.
+        """
+        self.refresh()
+        with self._operation("vacuum"):
+            deleted = self._delta.vacuum(
+                retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=orphans
+            )
+        return len(deleted)
+
+    @property
+    def files(self) -> int:
+        """Data files of the snapshot."""
+        return len(self._delta.file_uris())
 
     def _shaped(self, rows: pa.Table) -> pa.Table:
         return rows.select(self.schema.names).cast(self.schema)
@@ -227,6 +359,16 @@ def _properties(note: Note, steps: tuple[Step, ...], commit_id: str) -> CommitPr
         custom_metadata={NOTE_KEY: json.dumps(asdict(note)), ID_KEY: commit_id},
         app_transactions=[Transaction(step.writer, step.after) for step in steps],
     )
+
+
+def _partition_value(value: object) -> str:
+    """As Delta writes it in a folder's name."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _utc(moment: datetime) -> datetime:
+    """Statistics may come without their zone."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _literal(value: object) -> str:

@@ -14,7 +14,7 @@ from specs.ml import MlSpec
 from specs.ops import OpsSpec
 from specs.sources import SourceSpec
 from specs.system import SystemSpec
-from specs.tables import TableSpec, TopicSpec
+from specs.tables import TableSpec, TopicSpec, history_of
 from specs.transforms import TransformSpec
 
 SPECS_FOLDER = Path(__file__).parent
@@ -76,6 +76,7 @@ def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
     topics = _load_folder(folder / "schemas" / "topics", TopicSpec)
     newest = {topic.topic: topic for topic in sorted(topics, key=lambda topic: topic.version)}
     tables = _load_folder(folder / "schemas" / "tables", TableSpec)
+    tables += [kept for table in tables if (kept := history_of(table)) is not None]
     sources = _load_folder(folder / "sources", SourceSpec)
     return Specs(
         folder=folder,

@@ -46,6 +46,16 @@ class Limits(SpecModel):
     news_seconds: int = Field(gt=0)
 
 
+class Maintenance(SpecModel):
+    """How small files, logs and replaced files are kept few."""
+
+    target_file_bytes: int = Field(gt=0)
+    min_files: int = Field(ge=2)
+    log_hours: int = Field(ge=0)
+    replaced_file_hours: int = Field(ge=0)
+    orphan_hours: int = Field(ge=1)
+
+
 class Retention(SpecModel):
     """How long rows or messages are kept."""
 
@@ -81,6 +91,7 @@ class OpsSpec(SpecModel):
     gates: GatePolicy
     dead_letters: DeadLetterLimit
     limits: Limits
+    maintenance: Maintenance
     retention: dict[str, Retention]
     metrics: tuple[Metric, ...]
     alerts: tuple[Alert, ...]

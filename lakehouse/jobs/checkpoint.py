@@ -73,3 +73,15 @@ def unfinished(folder: Path) -> tuple[datetime, datetime] | None:
 def query_id(folder: Path) -> str:
     """Identity of the stream that the checkpoint belongs to."""
     return str(json.loads((folder / "metadata").read_text())["id"])
+
+
+def start_options(table: Path, folder: Path) -> dict[str, str]:
+    """How a stream reads the Delta table in ``table`` where the checkpoint says nothing yet.
+
+    Commit after commit, so that event time moves forward. Once the first commits are cleaned up, a
+    stream whose checkpoint was lost reads the newest version instead, in the order of event time.
+    """
+    has_first = (table / "_delta_log" / f"{0:020}.json").exists()
+    if has_first or (folder / "metadata").exists():
+        return {"startingVersion": "0"}
+    return {"withEventTimeOrder": "true"}

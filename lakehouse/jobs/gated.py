@@ -7,6 +7,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.failpoints import failpoint
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
 from lakehouse.tables import Commit, Lake, Note, Step
@@ -45,6 +46,7 @@ class GatedTable:
 
     def check(self, rows: pa.Table, *, always: bool = False) -> None:
         """Validate ``rows``; raises `GateFailed` as `merge` does."""
+        failpoint("gate.before", self.table.spec.table)
         try:
             result = self.gate.check(rows, always=always)
         except BatchRefused as refused:
@@ -57,6 +59,7 @@ class GatedTable:
             raise
         if result is not None:
             self._journal.note(result.row(now()))
+        failpoint("gate.after", self.table.spec.table)
 
     def publish(self, rows: pa.Table, *, news_only: bool = False) -> None:
         """Queue committed ``rows`` for the table's topic, if it has one.

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.failpoints import failpoint
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.segments import Segments
@@ -84,6 +85,7 @@ class Gold:
             rows = scores(model, grid, primary, scored_at=now())
             written = self._commit(self.scores, rows, note, writer, batch_id)
             self.scores.publish(rows, news_only=True)
+            failpoint("stream.between_scores_and_kpis")
         final = changed.filter(changed["is_final"])
         kpis = network_kpi(pa.concat_tables([opened, final]), self._lake.specs, at=now())
         touched = pc.is_in(kpis["window_start"], pc.unique(primary["window_start"]))

@@ -4,6 +4,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from lakehouse.failpoints import failpoint
 from ml.registry import champion, champion_version
 from specs.errors import Unavailable
 from specs.loader import Specs
@@ -54,7 +55,9 @@ class ModelWatch:
             try:
                 version = champion_version(self._tracking_uri, self._specs)
                 if version is not None and (self._model is None or version != self._model.version):
+                    failpoint("model.swap_begun")
                     self._model = champion(self._tracking_uri, self._specs)
+                    failpoint("model.swap_done")
                     log.warning("model version %s scores from the next batch on", version)
             except Unavailable as error:
                 log.warning("%s; the model in hand goes on scoring", error)

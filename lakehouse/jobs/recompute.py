@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.failpoints import failpoint
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.segments import Segments
@@ -21,6 +22,7 @@ from lakehouse.transforms.segment_metric import segment_metric
 from lakehouse.transforms.window_aggregate import window_aggregate
 from ml.grid import SpeedGrid
 from ml.score import scores
+from specs.tables import history_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -107,8 +109,8 @@ class SilverRecompute:
         )
         table = self._silver.table
         table.refresh()
-        changed = changed_rows(rows, table.read(where=part.window_starts()), table.spec)
-        return _merge(self._lake, self._silver, changed, "recompute")
+        existing = table.read(where=part.window_starts())
+        return _correct(self._lake, self._silver, rows, existing)
 
 
 class GoldRecompute:
@@ -151,8 +153,7 @@ class GoldRecompute:
             table = self._scores.table
             table.refresh()
             existing = table.read(where=part.window_starts())
-            changed = changed_rows(made, existing, table.spec)
-            written += _merge(self._lake, self._scores, changed, "recompute")
+            written += _correct(self._lake, self._scores, made, existing)
         return written
 
     def _write_kpis(self, metrics: pa.Table, part: Range) -> int:
@@ -161,14 +162,34 @@ class GoldRecompute:
         starts = pc.field("window_start")
         existing = table.read(where=(starts >= part.start) & (starts < part.end))
         made = network_kpi(metrics, self._lake.specs, at=now())
-        return _merge(self._lake, self._kpis, changed_rows(made, existing, table.spec), "recompute")
+        return _correct(self._lake, self._kpis, made, existing)
 
 
-def _merge(lake: Lake, gated: GatedTable, rows: pa.Table, job: str) -> int:
-    """Gate, commit and publish ``rows``; no row, no commit."""
+def _correct(lake: Lake, gated: GatedTable, made: pa.Table, existing: pa.Table) -> int:
+    """Gate, commit and publish what differs from the ``existing`` rows; no row, no commit.
+
+    What is replaced goes to the table's history first: a crash between the two repeats and loses
+    nothing.
+    """
+    table = gated.table
+    rows = changed_rows(made, existing, table.spec)
     if not rows.num_rows:
         return 0
-    note = Note(job=job, spec_version=lake.specs.version, verdicts={"corrected": rows.num_rows})
-    commit = gated.merge(rows, note, always=True)
+    note = Note(
+        job="recompute", spec_version=lake.specs.version, verdicts={"corrected": rows.num_rows}
+    )
+    gated.check(rows, always=True)
+    kept = history_of(table.spec)
+    if kept is not None:
+        keys = ", ".join(table.spec.key)
+        replaced = select(
+            f"SELECT * FROM existing SEMI JOIN rows USING ({keys})", existing=existing, rows=rows
+        )
+        if replaced.num_rows:
+            lake.table(kept.table).merge(
+                replaced, Note(job="recompute", spec_version=note.spec_version)
+            )
+    failpoint("recompute.between_history_and_rows")
+    commit = table.merge(rows, note)
     gated.publish(rows)
     return commit.rows_written

@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.failpoints import failpoint
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
-from lakehouse.jobs.checkpoint import EPOCH, Span, query_id, read_through, span, unfinished
+from lakehouse.jobs.checkpoint import (
+    EPOCH,
+    Span,
+    query_id,
+    read_through,
+    span,
+    start_options,
+    unfinished,
+)
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.model_watch import ModelWatch
@@ -86,7 +95,8 @@ class Stream:
         self._lake.table(BRONZE)
         events = (
             spark.readStream.format("delta")
-            .option("startingVersion", 0)  # commit after commit, so that event time moves forward
+            .options(**start_options(self._lake.folder(BRONZE), self._checkpoint))
+            .option("ignoreDeletes", True)  # days past their retention
             .option("maxBytesPerTrigger", pace.max_bytes)
             .load(str(self._lake.folder(BRONZE)))
         )
@@ -180,8 +190,11 @@ class Stream:
             writer = f"stream/{query_id(self._checkpoint)}"
             self._commit_silver(rows, note, writer, batch_id)
             self.silver.publish(rows, news_only=True)
+            failpoint("stream.between_silver_and_gold")
             self.done.score_rows += self.gold.take(rows, self._open.rows, note, writer, batch_id)
+            failpoint("stream.before_flush")
             self._publisher.flush()
+            failpoint("stream.batch_done")
             self.done.batches += 1
         self._journal.write_if_due()
 
