@@ -19,6 +19,7 @@ from confluent_kafka import (
 from ingestion.dead_letters import DeadLetterTopic
 from ingestion.decode import Record
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
+from lakehouse.failpoints import failpoint
 from lakehouse.journal import Journal, now
 from lakehouse.tables import Lake, Note, Step
 from quality.gate import Gate
@@ -40,6 +41,28 @@ class LandingPace:
 
     max_records: int
     max_seconds: float
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What the consumer group knows of a lander.
+
+    Attributes:
+        name: unique in the group and kept over restarts, so that a restarted lander has its
+            partitions back at once; None: a new member at each start.
+        session_seconds: the group gives its partitions to others after this long without a word.
+    """
+
+    name: str | None = None
+    session_seconds: float = 10.0
+
+    def config(self) -> dict[str, str | int]:
+        """As librdkafka's options."""
+        named = {} if self.name is None else {"group.instance.id": self.name}
+        milliseconds = round(self.session_seconds * 1000)
+        return {
+            **named, "session.timeout.ms": milliseconds, "heartbeat.interval.ms": milliseconds // 4,
+        }  # fmt: skip
 
 
 @dataclass
@@ -69,7 +92,10 @@ class Lander:
     its rows. Kafka's own committed offsets are only a mirror for monitoring.
     """
 
-    def __init__(self, lake: Lake, bootstrap: str, pace: LandingPace) -> None:
+    def __init__(
+        self, lake: Lake, bootstrap: str, pace: LandingPace,
+        membership: Membership = Membership(),
+    ) -> None:  # fmt: skip
         """Join the group on the Kafka at ``bootstrap``; tables are created as needed."""
         specs = lake.specs
         self.landed = Landed()
@@ -89,7 +115,8 @@ class Lander:
             "bootstrap.servers": bootstrap, "group.id": GROUP, "enable.auto.commit": False,
             "auto.offset.reset": "error", "partition.assignment.strategy": "cooperative-sticky",
             "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536,
-            "enable.partition.eof": False,
+            "enable.partition.eof": False, "topic.metadata.refresh.interval.ms": 10_000,
+            **membership.config(),
         })  # fmt: skip
         self._consumer.subscribe([self._topic.topic], on_assign=self._take, on_revoke=self._drop)
 
@@ -147,6 +174,7 @@ class Lander:
 
     def _land(self, records: Sequence[Record]) -> None:
         judged = self._judge.judge(records, self._known_segments(), now())
+        failpoint("gate.before", BRONZE)
         try:
             result = self.gate.check(judged.accepted)
         except BatchRefused as refused:
@@ -155,7 +183,9 @@ class Lander:
             raise
         if result is not None:
             self._journal.note(result.row(now()))
+        failpoint("gate.after", BRONZE)
         self._commit(judged)
+        failpoint("land.before_mirror")
         self.landed.batches += 1
         self._mirror(judged)
 
@@ -167,11 +197,13 @@ class Lander:
         }  # fmt: skip
         if dead.num_rows:
             self._dlq.send(dead)
+            failpoint("land.dead_letters_sent")
             commit = self._dead.append(
                 dead, self._note({"dead_lettered": dead.num_rows}, offsets),
                 self._dead_steps(judged),
             )  # fmt: skip
             self.landed.dead_letters += commit.rows_written
+            failpoint("land.between_dead_letters_and_rows")
         steps = [
             Step(_writer(self._topic.topic, partition), self._reached[partition], last)
             for partition, (_, last) in judged.progress.items()

@@ -48,7 +48,7 @@ def _reconciliation(
 
 def land(once: Once = False) -> None:
     """Land topic traffic_event in bronze, with its offsets, verdicts and dead letters."""
-    from ingestion.lander import Lander, LandingPace
+    from ingestion.lander import Lander, LandingPace, Membership
     from lakehouse.services import kafka_bootstrap
     from lakehouse.settings import Settings
     from lakehouse.signals import stop_on_signals
@@ -58,7 +58,8 @@ def land(once: Once = False) -> None:
     settings = Settings()
     stopped = stop_on_signals()
     pace = LandingPace(settings.land_max_records, settings.land_max_seconds)
-    lander = Lander(Lake(settings.lake, load_specs()), kafka_bootstrap(settings), pace)
+    member = Membership(settings.land_member, settings.land_session_seconds)
+    lander = Lander(Lake(settings.lake, load_specs()), kafka_bootstrap(settings), pace, member)
     try:
         lander.run_once(stopped) if once else lander.run(stopped)
     finally:
