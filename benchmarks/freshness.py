@@ -27,7 +27,7 @@ def measure(load: LiveLoad) -> Result:
     """
     with temporary_home((KAFKA, MLFLOW), PARTITIONS) as home:
         lake = home.lake(load.segments)
-        _make_champion(home, load)
+        make_champion(home, load)
         seen = run_live(home, lake, load)
         fresh = freshness_seconds(lake, since_version=seen.since_version)
         hops = hop_seconds(lake, since_version=seen.since_version)
@@ -63,7 +63,7 @@ def summary(load: LiveLoad, seen: Observed, fresh: Quantiles) -> Result:
     }
 
 
-def _make_champion(home: BenchHome, load: LiveLoad) -> None:
+def make_champion(home: BenchHome, load: LiveLoad) -> None:
     """History through every real step: landed, streamed, learnt from, and scored.
 
     The tables then hold a day, as they would in service: a commit's cost depends on it.

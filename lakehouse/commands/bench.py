@@ -48,6 +48,24 @@ def freshness(
     sys.exit(finish("freshness", measure(load), as_json=as_json))
 
 
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 30.0,
+    rate: Annotated[float, typer.Option(min=1, help="Readings per second.")] = 2000.0,
+    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Run everything under a live load with `traffic maintain` beside: what grows, and how fast."""
+    from benchmarks.live import LiveLoad
+    from benchmarks.report import finish
+    from benchmarks.soak import measure
+
+    _clean_up_on_signals()
+    load = LiveLoad(rate, segments, minutes * 60, seed)
+    sys.exit(finish("soak", measure(load), as_json=as_json))
+
+
 def _clean_up_on_signals() -> None:
     """End like after Ctrl-C: every `with` block closes what it opened."""
     for number in (signal.SIGTERM, signal.SIGHUP):
