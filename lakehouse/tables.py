@@ -234,7 +234,7 @@ class LakeTable:
         counted = Counter(zip(*(small[name].to_pylist() for name in names), strict=True)
                           if names else [()] * small.num_rows)  # fmt: skip
         return [
-            [(column, "=", _partition_value(value)) for column, value in zip(columns, key, strict=True)]
+            [(name, "=", _partition_value(value)) for name, value in zip(columns, key, strict=True)]
             for key, count in counted.items() if count >= min_files
         ]  # fmt: skip
 

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ class Recorded:
     """What Spark gave for a micro-batch; all that the driver asks of it is its rows."""
 
     rows: pa.Table
+    sparkSession: None = None  # noqa: N815  (Spark's name)
 
     def toArrow(self) -> pa.Table:  # noqa: N802  (Spark's name)
         """The rows."""
@@ -151,6 +153,7 @@ def replay(folder: Path, home: Path, bootstrap: str, registry: str, pause_at: in
     With ``pause_at`` it waits before that batch for the champion to change.
     """
     from lakehouse.jobs.model_watch import ModelWatch
+    from lakehouse.jobs.open_panes import OpenPanes
     from lakehouse.jobs.stream import Stream
     from lakehouse.publish import KafkaPublisher
 
@@ -158,7 +161,17 @@ def replay(folder: Path, home: Path, bootstrap: str, registry: str, pause_at: in
     settings = Settings(home=home)
     checkpoint = settings.checkpoints / "stream"
     models = ModelWatch(registry, specs, 0.1)
-    stream = Stream(Lake(settings.lake, specs), checkpoint, KafkaPublisher(bootstrap), models)
+
+    class Replay(Stream):
+        """Has no Spark to read the open panes from: they are what the finished batches gave."""
+
+        def _read_panes(self, spark: object, watermark: datetime) -> OpenPanes:
+            panes = OpenPanes(specs.transforms, recording.batch(0).rows)
+            for number in range(1, len(list((checkpoint / "commits").iterdir()))):
+                panes.update(recording.batch(number).rows)
+            return panes
+
+    stream = Replay(Lake(settings.lake, specs), checkpoint, KafkaPublisher(bootstrap), models)
     for part in ("offsets", "commits"):
         (checkpoint / part).mkdir(exist_ok=True)
     finished = len(list((checkpoint / "commits").iterdir()))
