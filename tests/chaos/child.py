@@ -60,6 +60,7 @@ class Child:
         """Fork a child that calls ``target`` with ``arguments`` under ``variables``."""
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / f"{name}.log"
+        log.unlink(missing_ok=True)  # what an earlier child said is not this one's
         begun = (log, dict(variables), target, arguments)
         process = fork_server().Process(target=_begin, args=begun, name=name)
         process.start()
@@ -120,6 +121,10 @@ class Child:
             raise AssertionError(f"{self.name} ended with exit code {code}; {self.said()}")
         lines = self.log.read_text().strip().splitlines()
         return lines[-1] if lines else ""
+
+    def says(self, text: str) -> bool:
+        """It has printed ``text``."""
+        return self.log.exists() and text in self.log.read_text(errors="replace")
 
     def said(self) -> str:
         """End of its log."""

@@ -17,7 +17,7 @@ from lakehouse.journal import now
 from lakehouse.publish import KafkaPublisher
 from lakehouse.runtime import stack
 from lakehouse.runtime.kafka import KAFKA
-from lakehouse.runtime.process import records
+from lakehouse.runtime.process import leader, records
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from ml.registry import champion
@@ -96,7 +96,7 @@ def kill_driver(stage: Stage, cycle: Cycle) -> Faults:
     try:
         with _driver(stage, home, cycle.failpoint, pause) as driver:
             if swaps:
-                wait_until(lambda: "waiting" in driver.log.read_text(), "the driver waits")
+                wait_until(lambda: driver.says("waiting"), "the driver waits")
                 crown(stage.registry, 2)
             found = _ended_by_kill(driver, cycle, silver.exists)
         with _driver(stage, home, None, None) as heir:
@@ -184,8 +184,9 @@ def kill_broker(stage: Stage, cycle: Cycle) -> Faults:
     world.send(LENGTH)
     with world.command("land", name="lander", land_member="one", land_max_records="30") as lander:
         time.sleep(cycle.moment * 3)
-        pid = records(world.settings.run)[KAFKA.name].pid
-        os.kill(pid, signal.SIGKILL)
+        broker = records(world.settings.run)[KAFKA.name]
+        os.kill(broker.pid, signal.SIGKILL)
+        wait_until(lambda: leader(broker) is None, "the broker is gone")
         stack.up(world.settings, (KAFKA,), tell=lambda _: None)
         world.send(LENGTH)
         wait_until(lambda: not lander.is_alive or not world.landing_faults(), "all is landed")
