@@ -3,7 +3,7 @@ PYTHON ?= python3
 TRAFFIC = .venv/bin/traffic
 RUN = .venv/bin/python -m
 
-.PHONY: help install demo test test-quick test-spark test-stack lint bench chaos fuzz soak clean
+.PHONY: help install demo test test-quick test-spark test-stack test-apps superset lint bench chaos fuzz soak clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,8 +35,21 @@ test-spark: install  ## tests on one Spark session
 test-stack: install  ## tests on the real servers
 	$(RUN) pytest tests/stack
 
-test: lint  ## everything CI runs
-	$(RUN) pytest
+.traffic/demo/lake:
+	$(MAKE) demo
+
+superset/.venv/installed: superset/pyproject.toml superset/uv.lock .venv/installed
+	cd superset && ../.venv/bin/uv sync --quiet --frozen
+	touch $@
+
+superset: superset/.venv/installed  ## Trino and Superset on the tables of TRAFFIC_HOME, with the dashboards of superset/assets
+	$(TRAFFIC) up --with trino --with superset
+
+test-apps: superset/.venv/installed .traffic/demo/lake  ## Trino and Superset, on the demo's tables
+	$(RUN) pytest tests/apps
+
+test: lint  ## everything CI runs, but for test-apps
+	$(RUN) pytest --ignore=tests/apps
 
 bench: install  ## what the README and docs say of speed
 	$(TRAFFIC) bench landing
@@ -57,4 +70,4 @@ soak: install  ## MINUTES=30 of live load: memory, files and freshness must stay
 	$(TRAFFIC) bench soak --minutes $(MINUTES)
 
 clean:  ## remove what was installed and what the demo left
-	rm -rf .venv .traffic
+	rm -rf .venv .traffic superset/.venv

@@ -1,15 +1,22 @@
 """`traffic bench freshness`: how long a reading takes from Kafka to gold under a live load."""
 
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+
+import pyarrow.compute as pc
 
 from benchmarks.home import BenchHome, temporary_home
 from benchmarks.live import LiveLoad, Observed, run_live, say
 from benchmarks.report import Result, audited
+from benchmarks.through_trino import RowWatch, returned_seconds, watching
 from lakehouse.audit import Check, balance
 from lakehouse.freshness import Quantiles, freshness_seconds, hop_seconds
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
+from lakehouse.runtime.trino import TRINO
+from lakehouse.tables import Lake
+from lakehouse.trino.client import Endpoint
 
 PARTITIONS = 4
 HISTORY = timedelta(hours=24)
@@ -19,16 +26,24 @@ HISTORY_SECONDS_BETWEEN_READINGS = 100
 NOT_THE_PIPELINE = {"producer", "bench"}
 
 
-def measure(load: LiveLoad) -> Result:
+def measure(load: LiveLoad, *, through_trino: bool = False) -> Result:
     """Make a champion from simulated history, run the live load, and tell how fresh gold was.
+
+    Args:
+        load: the live load.
+        through_trino: also ask Trino for the scores all the while, and tell when each reading
+            was counted in a row that it returned.
 
     Raises:
         Unavailable: a server or a process failed, or gold did not catch up.
     """
-    with temporary_home((KAFKA, MLFLOW), PARTITIONS) as home:
+    servers = (KAFKA, MLFLOW, TRINO) if through_trino else (KAFKA, MLFLOW)
+    with temporary_home(servers, PARTITIONS) as home:
         lake = home.lake(load.segments)
         make_champion(home, load)
-        seen = run_live(home, lake, load)
+        with ExitStack() as beside:
+            watch = beside.enter_context(_watching(home)) if through_trino else None
+            seen = run_live(home, lake, load)
         fresh = freshness_seconds(lake, since_version=seen.since_version)
         hops = hop_seconds(lake, since_version=seen.since_version)
         checks = [
@@ -36,7 +51,27 @@ def measure(load: LiveLoad) -> Result:
             Check("readings measured", seen.landed, int(fresh["readings"] or 0)),
             Check("dead letters", 0, int(seen.reports["lander"]["dead_letters"])),
         ]
-    return {**summary(load, seen, fresh), "hops": hops, **audited(checks)}
+        returned: Result = {}
+        if watch is not None:
+            figures = returned_seconds(lake, watch.table(), _landed_at(lake, seen.since_version))
+            returned = {f"trino_{name}": value for name, value in figures.items()}
+            returned["trino_queries"] = watch.queries
+            checks.append(
+                Check("readings returned by Trino", seen.landed, int(figures["readings"] or 0))
+            )
+    return {**summary(load, seen, fresh), **returned, "hops": hops, **audited(checks)}
+
+
+def _watching(home: BenchHome) -> AbstractContextManager[RowWatch]:
+    endpoint = Endpoint(home.endpoints["trino"], "analyst")
+    return watching(endpoint, home.specs.ml.horizons_minutes[0])
+
+
+def _landed_at(lake: Lake, version: int) -> datetime:
+    """Newest ``landed_at`` of the readings that bronze held at ``version``."""
+    table = lake.table("bronze.traffic_event")
+    moment: datetime = pc.max(table.at(version).to_table(["landed_at"])["landed_at"]).as_py()
+    return moment
 
 
 def summary(load: LiveLoad, seen: Observed, fresh: Quantiles) -> Result:

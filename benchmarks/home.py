@@ -74,13 +74,18 @@ class BenchHome:
 
 
 @contextmanager
+def server_home(servers: tuple[Server, ...]) -> Iterator[BenchHome]:
+    """Have a home with ``servers``, and nothing of it afterwards."""
+    with tempfile.TemporaryDirectory(prefix="traffic-bench-") as folder:
+        settings = Settings(home=Path(folder), kafka_port=0, mlflow_port=0, trino_port=0)
+        with stack.running(settings, servers) as endpoints:
+            yield BenchHome(settings, load_specs(), endpoints)
+
+
+@contextmanager
 def temporary_home(servers: tuple[Server, ...], partitions: int) -> Iterator[BenchHome]:
     """Have a home with ``servers`` and the topics of the specs, and nothing of it afterwards."""
-    specs = load_specs()
-    with tempfile.TemporaryDirectory(prefix="traffic-bench-") as folder:
-        settings = Settings(home=Path(folder), kafka_port=0, mlflow_port=0)
-        with stack.running(settings, servers) as endpoints:
-            home = BenchHome(settings, specs, endpoints)
-            with home.admin() as admin:
-                admin.create(specs, partitions)
-            yield home
+    with server_home(servers) as home:
+        with home.admin() as admin:
+            admin.create(home.specs, partitions)
+        yield home

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from specs.arrow import PRIMITIVE_TYPES
 from specs.tables import TopicSpec
@@ -47,8 +48,9 @@ class Decoded:
     """A batch of records, read.
 
     Attributes:
-        rows: one row per readable record: the event's fields, ``key``, ``raw_value``,
-            ``partition``, ``offset``, ``kafka_timestamp`` and ``index``, its place in the batch.
+        rows: one row per readable record: the columns that the event's fields fill, ``key``,
+            ``raw_value``, ``partition``, ``offset``, ``kafka_timestamp`` and ``index``, its place
+            in the batch.
         unreadable: the others.
     """
 
@@ -63,11 +65,19 @@ class EventDecoder:
     typed struct is faster (1.0 us a record against 1.5 us) and a bad one costs only itself.
     """
 
-    def __init__(self, topic: TopicSpec, event_type: type, max_value_bytes: int) -> None:
-        """Read events of ``topic`` into ``event_type``; a larger value is not read at all."""
+    def __init__(
+        self, versions: Sequence[TopicSpec], event_type: type, max_value_bytes: int
+    ) -> None:
+        """Read events of any of ``versions`` into ``event_type``; a larger value is not read."""
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(event_type)
         self._max_value_bytes = max_value_bytes
-        self._fields = [(field.name, PRIMITIVE_TYPES[field.type]) for field in topic.fields]
+        self._columns: dict[str, tuple[pa.DataType, dict[str, list[int]]]] = {}
+        for topic in versions:
+            for field in topic.fields:
+                kind = PRIMITIVE_TYPES[field.type]
+                _, names = self._columns.setdefault(field.column_name, (kind, {}))
+                names.setdefault(field.name, []).append(topic.version)
+        self._version_count = len(versions)
 
     def decode(self, records: Sequence[Record]) -> Decoded:
         """Read ``records``; never raises for what is in them."""
@@ -83,10 +93,7 @@ class EventDecoder:
             except (msgspec.MsgspecError, ValueError) as error:
                 unreadable.append(Unreadable(index, *_diagnose(value, limit, error)))
         readable = [records[index] for index in kept] if unreadable else records
-        columns: dict[str, pa.Array] = {
-            name: pa.array([getattr(event, name) for event in events], kind)
-            for name, kind in self._fields
-        }
+        columns = self._read(events)
         columns["key"] = pa.array([r.key() for r in readable], pa.binary())
         columns["raw_value"] = pa.array([r.value() for r in readable], pa.binary())
         columns["partition"] = pa.array([r.partition() for r in readable], pa.int32())
@@ -95,6 +102,23 @@ class EventDecoder:
         columns["kafka_timestamp"] = stamps.cast(pa.timestamp("us", tz="UTC"))
         columns["index"] = pa.array(kept, pa.int64())
         return Decoded(pa.table(columns), unreadable)
+
+    def _read(self, events: Sequence[Any]) -> dict[str, pa.Array]:
+        """Columns of the events; a field counts only in the versions that have it."""
+        written = pa.array([event.schema_version for event in events], pa.int64())
+        present = set(pc.unique(written).to_pylist())
+        columns: dict[str, pa.Array] = {}
+        for column, (kind, names) in self._columns.items():
+            found = pa.nulls(len(events), kind)
+            for name, versions in names.items():
+                if len(versions) == self._version_count:
+                    found = pa.array([getattr(event, name) for event in events], kind)
+                elif present.intersection(versions):
+                    values = pa.array([getattr(event, name) for event in events], kind)
+                    counts = pc.is_in(written, pa.array(versions, pa.int64()))
+                    found = pc.if_else(counts, values, found)
+            columns[column] = found
+        return columns
 
 
 def _diagnose(value: bytes | None, limit: int, error: Exception) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.decode import EventDecoder, Record
-from ingestion.traffic_event import event_type
+from ingestion.traffic_event import reader_type
 from quality.rules import verdicts
 from specs.arrow import arrow_schema
 from specs.loader import Specs
@@ -29,11 +29,13 @@ class Judged:
         accepted: bronze.traffic_event with the context columns its rules read.
         dead: bronze.dead_letter.
         progress: partition to first and last offset, over both.
+        dead_places: where in the batch the rows of ``dead`` were, rising.
     """
 
     accepted: pa.Table
     dead: pa.Table
     progress: dict[int, tuple[int, int]]
+    dead_places: tuple[int, ...]
 
 
 class Judge:
@@ -46,8 +48,9 @@ class Judge:
         self._rules = specs.tables[BRONZE].rules
         self._accepted_schema = arrow_schema(specs.tables[BRONZE], with_context=True)
         self._dead_schema = arrow_schema(specs.tables[DEAD_LETTER])
+        versions = specs.topic_versions[self._topic.topic]
         self._decoder = EventDecoder(
-            self._topic, event_type(self._topic), specs.ops.limits.max_value_bytes
+            versions, reader_type(versions), specs.ops.limits.max_value_bytes
         )
         self._sources = pa.array(list(specs.sources), pa.string())
         valid_from = [source.valid_from for source in specs.sources.values()]
@@ -71,6 +74,7 @@ class Judge:
             accepted=found.accepted_rows(),
             dead=self._dead_letters(records, faults, at),
             progress=_progress(records),
+            dead_places=tuple(sorted(faults)),
         )
 
     def _with_context(self, rows: pa.Table, segments: pa.Table, at: datetime) -> pa.Table:

@@ -3,7 +3,7 @@
 import gc
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 import pyarrow as pa
@@ -16,14 +16,15 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from ingestion.dead_letter_limit import DeadLetterBrake, flood
 from ingestion.dead_letters import DeadLetterTopic
 from ingestion.decode import Record
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
 from lakehouse.failpoints import failpoint
+from lakehouse.jobs.gated import note_refusal, passed
 from lakehouse.journal import Journal, now
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake, Note, Passed, Step
 from quality.gate import Gate
-from quality.refusal import BatchRefused
 from specs.errors import Fenced, Unavailable
 
 GROUP = "traffic-lander"
@@ -107,6 +108,7 @@ class Lander:
         self._bronze, self._dead = lake.table(BRONZE), lake.table(DEAD_LETTER)
         self._segment_table = lake.table("silver.road_segment")
         self._segments, self._segments_version = self._read_segments()
+        self._brake = DeadLetterBrake(specs.ops.dead_letters)
         self._dlq = DeadLetterTopic(self._topic, bootstrap)
         self._journal = Journal(lake, [BRONZE, DEAD_LETTER])
         self._reached: dict[int, int | None] = {}
@@ -124,7 +126,8 @@ class Lander:
         """Land until ``stopped()``; a batch that has begun is finished.
 
         Raises:
-            GateFailed: a batch broke an expectation; nothing of it was committed.
+            GateFailed: a batch broke an expectation, or there are more dead letters than ops.yaml
+            allows; nothing of the batch was committed.
             Unavailable: Kafka has gone for good, or offsets that were never read are deleted.
         """
         self._land_until(stopped)
@@ -174,22 +177,21 @@ class Lander:
 
     def _land(self, records: Sequence[Record]) -> None:
         judged = self._judge.judge(records, self._known_segments(), now())
-        failpoint("gate.before", BRONZE)
-        try:
-            result = self.gate.check(judged.accepted)
-        except BatchRefused as refused:
-            self._journal.note(refused.result.row(now()))
-            self._journal.write()
-            raise
-        if result is not None:
-            self._journal.note(result.row(now()))
-        failpoint("gate.after", BRONZE)
-        self._commit(judged)
+        self._refuse_flood(judged)
+        self._commit(judged, passed(self.gate, judged.accepted, self._journal))
         failpoint("land.before_mirror")
         self.landed.batches += 1
         self._mirror(judged)
 
-    def _commit(self, judged: Judged) -> None:
+    def _refuse_flood(self, judged: Judged) -> None:
+        """Stop before a batch that passes the limit of dead letters; a restart repeats it."""
+        bound = self._brake.passed(judged)
+        if bound is not None:
+            refused = flood(judged, bound, self._lake.specs)
+            note_refusal(refused, self._journal)
+            raise refused
+
+    def _commit(self, judged: Judged, gate: Passed) -> None:
         """Dead letters first: a crash between the two repeats the batch and loses nothing."""
         dead, offsets = self._unwritten_dead(judged), {
             str(partition): f"{first}-{last}"
@@ -208,9 +210,8 @@ class Lander:
             Step(_writer(self._topic.topic, partition), self._reached[partition], last)
             for partition, (_, last) in judged.progress.items()
         ]
-        commit = self._bronze.append(
-            judged.accepted, self._note({"landed": judged.accepted.num_rows}, offsets), steps
-        )
+        note = self._note({"landed": judged.accepted.num_rows}, offsets)
+        commit = self._bronze.append(judged.accepted, replace(note, gate=gate), steps)
         self.landed.rows += commit.rows_written
         self._reached.update({p: last for p, (_, last) in judged.progress.items()})
 

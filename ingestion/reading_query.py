@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from lakehouse.sql_text import quoted
 from specs.errors import WrongInput
 from specs.sources import FACTORS, MappedColumn, Readings, SourceSpec
 from specs.tables import TopicSpec
@@ -21,11 +22,6 @@ IDENTIFIERS = ("VARCHAR", "UUID", "ENUM", "TINYINT", "SMALLINT", "INTEGER", "BIG
 SQL_TYPES = {"string": "VARCHAR", "long": "BIGINT", "double": "DOUBLE", "timestamp": "TIMESTAMPTZ"}
 DECIMALS = {"speed_kmh": 3, "travel_time_s": 3, "occupancy_ratio": 6}
 """Digits kept after the conversion: what lies below is noise of the file's 32-bit floats."""
-
-
-def quoted(text: str | Path) -> str:
-    """``text`` as a SQL string."""
-    return "'" + str(text).replace("'", "''") + "'"
 
 
 def named(column: str) -> str:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ingestion.reading_query import ReadingFile, event_query, instant, quoted, scan
+from ingestion.reading_query import ReadingFile, event_query, instant, scan
 from ingestion.traffic_event import event_schema
+from lakehouse.sql_text import quoted
 from specs.errors import WrongInput
 from specs.sources import Readings, SourceSpec
 from specs.tables import TopicSpec

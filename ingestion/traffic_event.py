@@ -51,6 +51,23 @@ def event_type(topic: TopicSpec) -> type[msgspec.Struct]:
 
 
 @cache
+def reader_type(versions: tuple[TopicSpec, ...]) -> type[msgspec.Struct]:
+    """Type of one decoded record of any of ``versions``, which are on the wire side by side.
+
+    Returns:
+        As `event_type`; a field that only some versions have is None where the record has none.
+    """
+    fields: dict[str, EventField] = {}
+    for field in (field for topic in versions for field in topic.fields):
+        everywhere = all(field.name in {f.name for f in topic.fields} for topic in versions)
+        required = field.required and everywhere
+        fields[field.name] = field.model_copy(update={"required": required})
+    name = "".join(part.capitalize() for part in versions[-1].topic.split("_"))
+    shape = [_struct_field(field) for field in fields.values()]
+    return msgspec.defstruct(name, shape, gc=False, kw_only=True, module=__name__)
+
+
+@cache
 def event_schema(topic: TopicSpec) -> pa.Schema:
     """Arrow schema of the events of ``topic``: its fields in order, times in UTC microseconds."""
     return pa.schema(

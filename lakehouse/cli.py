@@ -6,15 +6,20 @@ import sys
 import typer
 
 from lakehouse.commands import (
+    audit,
     bench,
     data,
     demo,
+    dlq,
     maintain,
     model,
     produce,
     quality,
+    query,
     run,
+    serve,
     specs,
+    sql,
     stack,
     topic,
 )
@@ -30,9 +35,12 @@ for command in (
     stack.status,
     run.land,
     run.stream,
-    data.audit,
+    serve.serve,
+    audit.audit,
     maintain.maintain,
     demo.demo,
+    sql.sql,
+    query.query,
 ):
     app.command()(command)
 GROUPS = {
@@ -43,7 +51,9 @@ GROUPS = {
     "silver": data.silver,
     "gold": data.gold,
     "model": model.app,
+    "dlq": dlq.app,
     "quality": quality.app,
+    "api-key": serve.api_key,
     "bench": bench.app,
 }
 for name, group in GROUPS.items():

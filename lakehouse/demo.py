@@ -16,7 +16,7 @@ from ingestion.lander import landed_offsets
 from ingestion.registration import register_segments
 from ingestion.topics import TopicAdmin
 from lakehouse.audit import Check, balance
-from lakehouse.jobs.checkpoint import read_through
+from lakehouse.jobs.checkpoint import told_through
 from lakehouse.jobs.training import train_champion
 from lakehouse.runtime import stack
 from lakehouse.settings import Settings
@@ -171,9 +171,9 @@ class Demo:
         return self._processes.result(name)
 
     def _drain(self) -> None:
-        """Wait until all of Kafka has landed and the stream has read all of bronze."""
+        """Wait until all of Kafka has landed and all of bronze is in silver and gold."""
         self._wait(lambda: self._landed() >= self._sent())
-        self._wait(lambda: read_through(self._settings.checkpoints / "stream")
+        self._wait(lambda: told_through(self._lake, self._settings.checkpoints / "stream")
                    >= self._bronze_version())  # fmt: skip
 
     def _balanced(self) -> list[Check]:
@@ -201,7 +201,7 @@ class Demo:
 
     def _show_progress(self) -> None:
         self._processes.check()
-        read = read_through(self._settings.checkpoints / "stream")
+        read = told_through(self._lake, self._settings.checkpoints / "stream")
         self._tell(
             f"sent {self._sent():,}   landed {self._landed():,}   "
             f"stream at commit {max(read, 0)} of {self._bronze_version()}"

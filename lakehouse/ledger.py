@@ -1,6 +1,7 @@
 """ops.ledger: what each commit says of itself, projected from the Delta logs into a table."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,8 @@ from specs.errors import Fenced
 
 def _row(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
     first, last = note["source_versions"] or (None, None)
+    gate = note.get("gate") or {}
+    checked_at = gate.get("checked_at")
     return {
         "table_name": commit.table,
         "table_version": commit.version,
@@ -18,10 +21,14 @@ def _row(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
         "batch_id": note["batch_id"],
         "committed_at": commit.committed_at,
         "rows_written": commit.rows_written,
+        "rows_deleted": commit.rows_deleted,
         "verdicts": list(note["verdicts"].items()),
         "offsets": list(note["offsets"].items()),
         "source_version_first": first,
         "source_version_last": last,
+        "gate_checked_at": None if checked_at is None else datetime.fromisoformat(checked_at),
+        "gate_rows": gate.get("rows"),
+        "gate_run_id": gate.get("run_id"),
         "spec_version": note["spec_version"],
     }
 

@@ -4,14 +4,12 @@ from lakehouse.settings import Settings
 from specs.errors import Unavailable
 
 
-def _running(settings: Settings, name: str) -> str:
+def _running(settings: Settings, name: str, start: str = "traffic up") -> str:
     from lakehouse.runtime.stack import endpoints
 
     found = endpoints(settings.home)
     if name not in found:
-        raise Unavailable(
-            f"{name} is not running below {settings.home}; start it with `traffic up`"
-        )
+        raise Unavailable(f"{name} is not running below {settings.home}; start it with `{start}`")
     return found[name]
 
 
@@ -31,3 +29,12 @@ def mlflow_uri(settings: Settings) -> str:
         Unavailable: no address is set and no embedded server runs.
     """
     return settings.mlflow_uri or _running(settings, "mlflow")
+
+
+def trino_url(settings: Settings) -> str:
+    """Trino's address.
+
+    Raises:
+        Unavailable: no address is set and no embedded server runs.
+    """
+    return settings.trino_url or _running(settings, "trino", "traffic up --with trino")

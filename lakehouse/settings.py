@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -46,11 +46,49 @@ class Settings(BaseSettings):
     kafka_port: Port = 19092
     mlflow_port: Port = 15000
 
+    trino_port: Port = 18080
+    superset_port: Port = 18088
+    trino_heap: str = "1g"
+    trino_passwords: bool = False
+    """Users prove themselves with a password, over TLS; without it, any name is believed."""
+
+    trino_url: str | None = None
+    """Trino's address where it is not the embedded one."""
+
+    trino_user: str = "engineer"
+    """Who asks; the users are in ``specs/access.yaml``."""
+
+    trino_password: SecretStr | None = None
+    """The user's password where the embedded server did not make it."""
+
+    api_host: str = "127.0.0.1"
+    """Where the API listens. On loopback it asks for no key unless told to; anywhere else for a key
+    with every request, and for TLS."""
+
+    api_port: Port = 18000
+
+    api_require_key: bool = False
+    """Ask for a key on loopback too."""
+
+    api_tls_certificate: Folder | None = None
+    api_tls_key: Folder | None = None
+    """Files in PEM format; both or none."""
+
+    api_behind_proxy: bool = False
+    """A proxy before the API ends TLS, so plain HTTP will do off loopback."""
+
+    api_poll_seconds: Annotated[float, Field(gt=0)] = 0.2
+    """How often the API looks for new commits."""
+
     spark_master: str = "local[2]"
     spark_driver_memory: str = "1200m"
-    spark_java_options: str = "-Xss4m -XX:TieredStopAtLevel=1"
-    """Deep stacks, since Spark's error messages hold whole plans; and the quick compiler only: the
-    other one takes a third of a core for minutes and micro-batches of small data gain nothing."""
+    spark_java_options: str = (
+        "-Xss4m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+        " -XX:+IgnoreUnrecognizedVMOptions -XX:+UseCompactObjectHeaders"
+    )
+    """Deep stacks, since Spark's error messages hold whole plans. Micro-batches of small data gain
+    nothing from the optimizing compiler, which takes a third of a core for minutes, nor from a
+    collector with threads of its own. Small headers are for Java 24 and later."""
 
     spark_partitions: Annotated[int, Field(ge=1)] = 2
     """Shuffle partitions; fixed for the life of a checkpoint."""
@@ -89,7 +127,9 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Environment for a process of ours that is to run with these settings."""
         chosen = {
-            f"TRAFFIC_{name.upper()}": str(value)
+            f"TRAFFIC_{name.upper()}": str(
+                value.get_secret_value() if isinstance(value, SecretStr) else value
+            )
             for name, value in self.model_dump().items() if value is not None
         }  # fmt: skip
         return {**os.environ, **chosen}
@@ -103,6 +143,11 @@ class Settings(BaseSettings):
     def checkpoints(self) -> Path:
         """The progress and state of the Spark streams."""
         return self.home / "checkpoints"
+
+    @property
+    def api_keys(self) -> Path:
+        """The API's keys, hashed."""
+        return self.home / "api_keys.json"
 
     @property
     def run(self) -> Path:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,6 +100,25 @@ def champion_version(tracking_uri: str, specs: Specs) -> int | None:
     """
     found = _champion(tracking_uri, specs)
     return None if found is None else int(found.version)
+
+
+def versions(tracking_uri: str, specs: Specs) -> set[tuple[str, int]]:
+    """Name and version of every model of ours that the registry holds.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    client = _mlflow().MlflowClient(tracking_uri)
+    query, found, token = f"name = '{specs.ml.model_name}'", set(), None
+    while True:
+        page = _answered(
+            partial(client.search_model_versions, query, page_token=token),
+            specs.ops.retries.unavailable,
+        )
+        found |= {(str(one.name), int(one.version)) for one in page}
+        token = page.token
+        if not token:
+            return found
 
 
 def champion(tracking_uri: str, specs: Specs) -> LoadedModel | None:

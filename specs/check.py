@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from specs.arrow import arrow_schema
+from specs.compatibility import evolution_faults
 from specs.errors import SpecError
 from specs.loader import Specs
 from specs.tables import history_of
@@ -78,9 +79,29 @@ def _ops_faults(specs: Specs) -> Iterator[str]:
             yield f"ops.yaml: retention names {name}, which is neither a table nor a topic"
 
 
+def _view_faults(specs: Specs) -> Iterator[str]:
+    for name in sorted(set(specs.views) & set(specs.tables)):
+        yield f"schemas/views: {name} is a table too"
+    for view in specs.views.values():
+        try:
+            view.sql(specs.transforms)
+        except (KeyError, IndexError, ValueError) as error:
+            yield f"schemas/views/{view.view}.yaml: the query has no parameter {error}"
+        for parameter in view.parameters:
+            if f"{{{parameter.name}}}" not in view.query:
+                yield f"schemas/views/{view.view}.yaml: no use of parameter {parameter.name}"
+    schemas = {name.split(".")[0] for name in specs.tables}
+    for user, access in specs.access.items():
+        for schema in sorted(set(access.schemas) - schemas):
+            yield f"access.yaml: {user} reads schema {schema}, which has no table"
+
+
 def faults(specs: Specs) -> list[str]:
     """Every contradiction between the spec files, one line each; empty if they agree."""
-    found = [*_flow_faults(specs), *_silver_faults(specs), *_ops_faults(specs)]
+    found = [
+        *_flow_faults(specs), *_silver_faults(specs), *_ops_faults(specs), *_view_faults(specs),
+        *evolution_faults(specs),
+    ]  # fmt: skip
     derived = {kept.table for table in specs.tables.values() if (kept := history_of(table))}
     for table in specs.tables.values():
         if table.table in derived:

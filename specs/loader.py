@@ -16,6 +16,7 @@ from specs.sources import SourceSpec
 from specs.system import SystemSpec
 from specs.tables import TableSpec, TopicSpec, history_of
 from specs.transforms import TransformSpec
+from specs.views import Access, AccessSpec, ViewSpec
 
 SPECS_FOLDER = Path(__file__).parent
 Model = TypeVar("Model", bound=BaseModel)
@@ -23,7 +24,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Specs:
-    """All specs, and the folder they come from."""
+    """All specs, and the folder they come from.
+
+    ``topics`` holds the version of each topic that is written: the newest that has a producer.
+    Readers are ready for all of ``topic_versions``, so that they can be a version ahead.
+    """
 
     folder: Path
     system: SystemSpec
@@ -31,8 +36,11 @@ class Specs:
     ml: MlSpec
     ops: OpsSpec
     topics: dict[str, TopicSpec]
+    topic_versions: dict[str, tuple[TopicSpec, ...]]
     tables: dict[str, TableSpec]
     sources: dict[str, SourceSpec]
+    views: dict[str, ViewSpec]
+    access: dict[str, AccessSpec]
 
     @cached_property
     def version(self) -> str:
@@ -74,9 +82,15 @@ def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
         SpecError: a file is absent or wrong.
     """
     topics = _load_folder(folder / "schemas" / "topics", TopicSpec)
-    newest = {topic.topic: topic for topic in sorted(topics, key=lambda topic: topic.version)}
+    topics.sort(key=lambda topic: (topic.topic, bool(topic.producers), topic.version))
+    written = {topic.topic: topic for topic in topics}
+    versions = {
+        name: tuple(sorted((t for t in topics if t.topic == name), key=lambda t: t.version))
+        for name in written
+    }
     tables = _load_folder(folder / "schemas" / "tables", TableSpec)
     tables += [kept for table in tables if (kept := history_of(table)) is not None]
+    views = _load_folder(folder / "schemas" / "views", ViewSpec)
     sources = _load_folder(folder / "sources", SourceSpec)
     return Specs(
         folder=folder,
@@ -84,7 +98,10 @@ def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
         transforms=load_file(folder / "transforms.yaml", TransformSpec),
         ml=load_file(folder / "ml.yaml", MlSpec),
         ops=load_file(folder / "ops.yaml", OpsSpec),
-        topics=newest,
+        topics=written,
+        topic_versions=versions,
         tables={table.table: table for table in tables},
         sources={source.source: source for source in sources},
+        views={view.view: view for view in views},
+        access={access.user: access for access in load_file(folder / "access.yaml", Access).users},
     )

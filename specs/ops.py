@@ -56,6 +56,30 @@ class Maintenance(SpecModel):
     orphan_hours: int = Field(ge=1)
 
 
+class PageRows(SpecModel):
+    """How many items a page holds."""
+
+    default: int = Field(gt=0)
+    max: int = Field(gt=0)
+
+
+class Serving(SpecModel):
+    """What the API gives, and its limits."""
+
+    current_seconds: int = Field(gt=0)
+    page_rows: PageRows
+    max_range_days: int = Field(gt=0)
+    requests_per_second: float = Field(gt=0)
+    burst_requests: int = Field(gt=0)
+    max_clients: int = Field(gt=0)
+    max_streams: int = Field(gt=0)
+    heartbeat_seconds: float = Field(gt=0)
+    stale_seconds: float = Field(gt=0)
+    cache_bytes: int = Field(gt=0)
+    probability_levels: tuple[float, float, float, float]
+    likely_probability: float = Field(ge=0, le=1)
+
+
 class Retention(SpecModel):
     """How long rows or messages are kept."""
 
@@ -92,6 +116,7 @@ class OpsSpec(SpecModel):
     dead_letters: DeadLetterLimit
     limits: Limits
     maintenance: Maintenance
+    serving: Serving
     retention: dict[str, Retention]
     metrics: tuple[Metric, ...]
     alerts: tuple[Alert, ...]

@@ -27,7 +27,7 @@ class Sla(SpecModel):
     """A promise: the ``metric`` that ``measured_by`` prints, and its bound."""
 
     id: Identifier
-    kind: Literal["throughput", "freshness", "cost", "reliability"]
+    kind: Literal["throughput", "freshness", "latency", "cost", "reliability"]
     metric: Identifier
     at_least: float | None = None
     at_most: float | None = None

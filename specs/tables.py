@@ -21,6 +21,11 @@ class Column(SpecModel):
     stamp: bool = Field(default=False, description="says when, not what; left out of comparisons")
     description: str
 
+    @property
+    def comment(self) -> str:
+        """What a catalog says of the column."""
+        return f"{self.description} [{self.unit}]" if self.unit else self.description
+
     @model_validator(mode="after")
     def _name_carries_the_unit(self) -> Self:
         suffix = UNITS_IN_NAMES.get(self.unit or "")
@@ -115,8 +120,16 @@ class EventField(SpecModel):
     type: str = Field(pattern=r"^(string|long|double|timestamp)$")
     unit: str | None = None
     required: bool = True
+    column: Identifier | None = Field(
+        default=None, description="of bronze, where the field has another name since this version"
+    )
     description: str
     example: str | int | float
+
+    @property
+    def column_name(self) -> str:
+        """Column of bronze that the field fills."""
+        return self.column or self.name
 
 
 class TopicSpec(SpecModel):

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,6 +11,12 @@ app = typer.Typer(no_args_is_help=True, help="Measure throughput and freshness o
 
 Json = Annotated[bool, typer.Option("--json", help="The result as one JSON object.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every reading.")]
+
+
+class Through(StrEnum):
+    """What readings may be followed through, past gold."""
+
+    TRINO = "trino"
 
 
 @app.command()
@@ -31,11 +38,14 @@ def landing(  # noqa: PLR0913, PLR0917  (each is an option)
 
 
 @app.command()
-def freshness(
+def freshness(  # noqa: PLR0913, PLR0917  (each is an option)
     rate: Annotated[float, typer.Option(min=1, help="Readings per second.")] = 2000.0,
     segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
     seconds: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 300.0,
     seed: Seed = 0,
+    through: Annotated[
+        Through | None, typer.Option(help="Also measure up to the row that this returns.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run everything under a live load; exit 1 if the books do not balance."""
@@ -45,7 +55,43 @@ def freshness(
 
     _clean_up_on_signals()
     load = LiveLoad(rate, segments, seconds, seed)
-    sys.exit(finish("freshness", measure(load), as_json=as_json))
+    name = "freshness" if through is None else f"freshness --through {through}"
+    sys.exit(finish(name, measure(load, through_trino=through is not None), as_json=as_json))
+
+
+@app.command()
+def query(
+    rows: Annotated[int, typer.Option(min=1, help="Of silver.segment_metric.")] = 10_000_000,
+    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    repetitions: Annotated[int, typer.Option(min=1, help="Runs of each query that count.")] = 20,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Time five queries of the SQL guide on silver; exit 1 if Trino does not count every row."""
+    from benchmarks.query import QueryLoad, measure
+    from benchmarks.report import finish
+
+    _clean_up_on_signals()
+    load = QueryLoad(rows, segments, repetitions, seed)
+    sys.exit(finish("query", measure(load), as_json=as_json))
+
+
+@app.command()
+def api(
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 200.0,
+    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Ask the API for a whole city while batches are committed; exit 1 if a request failed."""
+    from benchmarks.api import ApiLoad, measure
+    from benchmarks.report import goals, show
+    from specs.loader import load_specs
+
+    _clean_up_on_signals()
+    result = measure(ApiLoad(rate, segments, seconds))
+    show(result, goals(load_specs().system.slas, "api", result), as_json=as_json)
+    sys.exit(1 if result["failed"] else 0)
 
 
 @app.command()

@@ -1,7 +1,6 @@
-"""`traffic segment|silver|gold|audit`: work on the tables outside the stream."""
+"""`traffic segment|silver|gold`: work on the tables outside the stream."""
 
 import json
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +19,8 @@ From = Annotated[datetime, typer.Option("--from", help="First window start, UTC.
 To = Annotated[datetime, typer.Option("--to", help="Window starts before this, UTC.")]
 
 
-def _lake() -> "tuple[Settings, Lake]":
+def open_lake() -> "tuple[Settings, Lake]":
+    """The settings and the tables below their home."""
     from lakehouse.settings import Settings
     from lakehouse.tables import Lake
     from specs.loader import load_specs
@@ -71,7 +71,7 @@ def segment_load(
     """Register a source's road segments in silver.road_segment."""
     from ingestion.registration import register_segments
 
-    _, lake = _lake()
+    _, lake = open_lake()
     written = register_segments(lake, source, until=until, count=segments)
     print(json.dumps({"rows_written": written}))
 
@@ -80,7 +80,7 @@ def segment_load(
 def silver_recompute(start: From, end: To) -> None:
     """Bring windows of silver up to bronze; rows that are right already are left alone."""
     asked = _range(start, end)
-    settings, lake = _lake()
+    settings, lake = open_lake()
     print(json.dumps({"rows_written": _silver_job(settings, lake).recompute(asked)}))
 
 
@@ -89,7 +89,7 @@ def silver_reconcile() -> None:
     """Find late readings that the stream did not count, and recompute the windows they touch."""
     from lakehouse.jobs.reconcile import Reconciler
 
-    settings, lake = _lake()
+    settings, lake = open_lake()
     reconciler = Reconciler(lake, _silver_job(settings, lake), lambda: _gold_job(settings, lake))
     print(json.dumps({"rows_written": reconciler.reconcile()}))
 
@@ -98,28 +98,5 @@ def silver_reconcile() -> None:
 def gold_recompute(start: From, end: To) -> None:
     """Bring scores and network KPIs up to silver, with the champion model of now."""
     asked = _range(start, end)
-    settings, lake = _lake()
+    settings, lake = open_lake()
     print(json.dumps({"rows_written": _gold_job(settings, lake).recompute(asked)}))
-
-
-def audit(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-) -> None:
-    """Balance Kafka offsets, bronze, dead letters and silver; exit 1 if they do not agree."""
-    from ingestion.topics import TopicAdmin
-    from lakehouse.audit import balance
-    from lakehouse.services import kafka_bootstrap
-
-    settings, lake = _lake()
-    with TopicAdmin(kafka_bootstrap(settings), lake.specs.ops.retries.unavailable) as admin:
-        offsets = admin.offsets(["traffic_event"])
-    checks = balance(lake, {place.partition: (place.begin, place.end) for place in offsets})
-    audit_ok = all(check.is_ok for check in checks)
-    if as_json:
-        rows = [{**check.__dict__, "is_ok": check.is_ok} for check in checks]
-        print(json.dumps({"audit_ok": audit_ok, "checks": rows}))
-    else:
-        for check in checks:
-            mark = "ok " if check.is_ok else "OFF"
-            print(f"{mark} {check.name}: {check.expected:,} = {check.found:,}")
-    sys.exit(0 if audit_ok else 1)

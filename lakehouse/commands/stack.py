@@ -9,17 +9,24 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lakehouse.runtime.server import Server
     from lakehouse.runtime.stack import Status
 
 
-def up() -> None:
+With = Annotated[
+    list[str] | None,
+    typer.Option("--with", help="Also this server; repeatable. There are trino and superset."),
+]
+
+
+def up(extra: With = None) -> None:
     """Start the servers; those that run already are left alone."""
     from lakehouse.runtime import stack
     from lakehouse.settings import Settings
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # clean up like after Ctrl-C
         signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
-    _print(stack.up(Settings()))
+    _print(stack.up(Settings(), (*stack.SERVERS, *_optional(extra or ()))))
 
 
 def down() -> None:
@@ -47,6 +54,17 @@ def status(
         _print(found)
     if any(server.state != "up" for server in found):
         raise typer.Exit(1)
+
+
+def _optional(names: "Sequence[str]") -> "Sequence[Server]":
+    from lakehouse.runtime.stack import OPTIONAL
+    from specs.errors import WrongInput
+
+    known = {server.name: server for server in OPTIONAL}
+    for name in names:
+        if name not in known:
+            raise WrongInput(f"no server {name!r}; there are {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(names)]
 
 
 def _print(found: "Sequence[Status]") -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from lakehouse.tables import Lake
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,30 +51,31 @@ def span(folder: Path, batch_id: int) -> Span:
     )
 
 
-def _newest(folder: Path) -> int | None:
-    return max((int(path.name) for path in folder.glob("[0-9]*")), default=None)
+def last_finished(folder: Path) -> int | None:
+    """Newest batch that Spark has finished; None where there is none."""
+    return max((int(path.name) for path in (folder / "commits").glob("[0-9]*")), default=None)
 
 
 def read_through(folder: Path) -> int:
     """Last bronze version that a finished batch has read; -1 where none has finished."""
-    batch_id = _newest(folder / "commits")
+    batch_id = last_finished(folder)
     return -1 if batch_id is None else _versions_read(_lines(folder, batch_id)[1]) - 1
 
 
-def unfinished(folder: Path) -> tuple[datetime, datetime] | None:
-    """Watermarks before and of the batch that was planned but has not finished.
+def writer(folder: Path) -> str:
+    """Name under which the tables keep the progress of the checkpoint's stream."""
+    return "stream/" + str(json.loads((folder / "metadata").read_text())["id"])
 
-    None where there is no such batch, or no watermark before it to close a window by.
+
+def told_through(lake: Lake, folder: Path) -> int:
+    """Last bronze version that silver and gold have taken in; -1 before the first batch.
+
+    The KPIs' commit is a batch's last. Spark itself may be a batch ahead, see `read_through`.
     """
-    planned, done = _newest(folder / "offsets"), _newest(folder / "commits")
-    if planned is None or done is None or planned == done:
-        return None
-    return span(folder, done).watermark, span(folder, planned).watermark
-
-
-def query_id(folder: Path) -> str:
-    """Identity of the stream that the checkpoint belongs to."""
-    return str(json.loads((folder / "metadata").read_text())["id"])
+    kpis = lake.table("gold.network_kpi")
+    kpis.refresh()
+    batch_id = kpis.progress(writer(folder)) if (folder / "metadata").exists() else None
+    return -1 if batch_id is None else _versions_read(_lines(folder, batch_id)[1]) - 1
 
 
 def start_options(table: Path, folder: Path) -> dict[str, str]:

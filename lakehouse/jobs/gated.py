@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 from lakehouse.failpoints import failpoint
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
-from lakehouse.tables import Commit, Lake, Note, Step
+from lakehouse.tables import Commit, Lake, Note, Passed, Step
 from quality.gate import Gate
 from quality.refusal import BatchRefused
 from specs.tables import TopicSpec
@@ -41,25 +42,29 @@ class GatedTable:
             Fenced: another writer has advanced one of ``steps``; nothing was committed.
             Unavailable: the commit kept conflicting.
         """
-        self.check(rows, always=always)
-        return self.table.merge(rows, note, steps)
+        gate = self.check(rows, always=always)
+        return self.table.merge(rows, replace(note, gate=gate), steps)
 
-    def check(self, rows: pa.Table, *, always: bool = False) -> None:
+    def check(self, rows: pa.Table, *, always: bool = False) -> Passed:
         """Validate ``rows``; raises `GateFailed` as `merge` does."""
-        failpoint("gate.before", self.table.spec.table)
         try:
-            result = self.gate.check(rows, always=always)
+            return passed(self.gate, rows, self._journal, always=always)
         except BatchRefused as refused:
-            self._journal.note(refused.result.row(now()))
-            self._journal.write()
             if self._topic is not None and self._publisher is not None:
                 failing = refused.failing_rows.select(rows.schema.names)
                 self._publisher.send(self._topic, failing, dead=True)
                 self._publisher.flush()
             raise
-        if result is not None:
-            self._journal.note(result.row(now()))
-        failpoint("gate.after", self.table.spec.table)
+
+    def merge_batch(self, rows: pa.Table, note: Note, writer: str, batch_id: int) -> int:
+        """`merge` as a batch of ``writer``, unless that was done; returns the rows written."""
+        before = self.table.progress(writer)
+        if before is not None and before >= batch_id:
+            return 0
+        step = Step(writer, before, batch_id)
+        if not rows.num_rows:  # delta-rs commits no empty MERGE, and the progress counts
+            return self.table.append(rows, note, [step]).rows_written
+        return self.merge(rows, note, [step]).rows_written
 
     def publish(self, rows: pa.Table, *, news_only: bool = False) -> None:
         """Queue committed ``rows`` for the table's topic, if it has one.
@@ -74,3 +79,28 @@ class GatedTable:
             oldest = newest - timedelta(seconds=self._news_seconds)
             rows = rows.filter(pc.greater_equal(rows["window_start"], oldest))
         self._publisher.send(self._topic, rows)
+
+
+def passed(gate: Gate, rows: pa.Table, journal: Journal, *, always: bool = False) -> Passed:
+    """Let ``rows`` through ``gate`` and put its result in the books.
+
+    Raises:
+        GateFailed: a row or the batch breaks a rule; the refusal is in the books.
+    """
+    failpoint("gate.before", gate.table_name)
+    try:
+        result = gate.check(rows, always=always)
+    except BatchRefused as refused:
+        note_refusal(refused, journal)
+        raise
+    at = now()
+    if result is not None:
+        journal.note(result.row(at))
+    failpoint("gate.after", gate.table_name)
+    return Passed(at.isoformat(), rows.num_rows, None if result is None else result.run_id)
+
+
+def note_refusal(refused: BatchRefused, journal: Journal) -> None:
+    """Put a refusal in the books at once: whoever raises it ends."""
+    journal.note(refused.result.row(now()))
+    journal.write()

@@ -11,7 +11,7 @@ from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake, Note
 from lakehouse.transforms.network_kpi import network_kpi
 from ml.grid import RollingGrid, SpeedGrid
 from ml.score import scores
@@ -30,6 +30,7 @@ class Gold:
     ) -> None:  # fmt: skip
         """Take up where the tables stand; without ``models`` only the KPIs are made."""
         self._lake, self._segments, self._models = lake, segments, models
+        self._publisher = publisher
         self.scores = GatedTable(lake, "gold.congestion_scores", journal, publisher)
         self.kpis = GatedTable(lake, "gold.network_kpi", journal)
         for gated in (self.scores, self.kpis):
@@ -58,6 +59,9 @@ class Gold:
     ) -> int:
         """Score the ``changed`` rows of silver and commit scores and KPIs.
 
+        The KPIs come last, once Kafka has taken everything, and with every batch: their progress is
+        the stream's.
+
         Args:
             changed: rows of silver.segment_metric that were just committed.
             opened: all rows of windows that are not final.
@@ -74,36 +78,32 @@ class Gold:
         """
         seconds = self._lake.specs.transforms.primary.size_seconds
         primary = changed.filter(pc.equal(changed["window_seconds"], seconds))
-        if not primary.num_rows:
-            return 0
+        written = self._score(primary, note, writer, batch_id) if primary.num_rows else 0
+        failpoint("stream.before_flush")
+        self._publisher.flush()
+        failpoint("stream.between_scores_and_kpis")
+        final = changed.filter(changed["is_final"])
+        kpis = network_kpi(pa.concat_tables([opened, final]), self._lake.specs, at=now())
+        touched = pc.is_in(kpis["window_start"], pc.unique(primary["window_start"]))
+        self.kpis.merge_batch(kpis.filter(touched), note, writer, batch_id)
+        return written
+
+    def _score(self, primary: pa.Table, note: Note, writer: str, batch_id: int) -> int:
         if self._grid is None:
             self._grid = self._seeded_grid()
         grid = self._grid.update(primary)
         model = self._models.model if self._models else None
-        written = 0
-        if model is not None:
-            rows = scores(model, grid, primary, scored_at=now())
-            written = self._commit(self.scores, rows, note, writer, batch_id)
-            self.scores.publish(rows, news_only=True)
-            failpoint("stream.between_scores_and_kpis")
-        final = changed.filter(changed["is_final"])
-        kpis = network_kpi(pa.concat_tables([opened, final]), self._lake.specs, at=now())
-        touched = pc.is_in(kpis["window_start"], pc.unique(primary["window_start"]))
-        self._commit(self.kpis, kpis.filter(touched), note, writer, batch_id)
+        if model is None:
+            return 0
+        rows = scores(model, grid, primary, scored_at=now())
+        written = self.scores.merge_batch(rows, note, writer, batch_id)
+        self.scores.publish(rows, news_only=True)
         return written
 
     def close(self) -> None:
         """Stop asking the registry."""
         if self._models is not None:
             self._models.close()
-
-    def _commit(
-        self, gated: GatedTable, rows: pa.Table, note: Note, writer: str, batch_id: int
-    ) -> int:
-        before = gated.table.progress(writer)
-        if before is not None and before >= batch_id:
-            return 0
-        return gated.merge(rows, note, [Step(writer, before, batch_id)]).rows_written
 
 
 def _newest(rows: pa.Table, seconds: int, windows: int) -> pa.Table:

@@ -75,7 +75,10 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Path, now: datetime) -> 
     before = now - timedelta(hours=rules.log_hours)
     cleaned = table.clean_log(before, min(read, _noted_through(lake, table)))
     return replace(
-        done, cleaned_log_files=cleaned, files=table.files, log_files=len(log_files(table.folder))
+        done,
+        cleaned_log_files=cleaned,
+        files=len(table.files()),
+        log_files=len(log_files(table.folder)),
     )
 
 

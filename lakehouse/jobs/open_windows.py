@@ -27,11 +27,18 @@ class OpenWindows:
     def upserts(self, changed: pa.Table, watermark: pa.Scalar, at: pa.Scalar) -> pa.Table:
         """Rows to commit: ``changed``, and the open windows that the watermark has passed.
 
+        A window that was corrected while it was open keeps its revision.
+
         Args:
             changed: new rows of silver.segment_metric, with ``is_final`` set by ``watermark``.
             watermark: timestamp; a window that ends at or before it is final.
             at: stamp for the rows that become final.
         """
+        changed = select(
+            f"""SELECT changed.* REPLACE (coalesce(opened.revision, 0) AS revision)
+            FROM changed LEFT JOIN opened USING ({self._key})""",
+            opened=self._rows, changed=changed,
+        ).cast(changed.schema)  # fmt: skip
         untouched = select(
             f"SELECT * FROM opened ANTI JOIN changed USING ({self._key})",
             opened=self._rows, changed=changed,

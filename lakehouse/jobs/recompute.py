@@ -1,7 +1,7 @@
 """Backfill and correction: the stream's transforms over a range of bronze or silver."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -178,7 +178,7 @@ def _correct(lake: Lake, gated: GatedTable, made: pa.Table, existing: pa.Table) 
     note = Note(
         job="recompute", spec_version=lake.specs.version, verdicts={"corrected": rows.num_rows}
     )
-    gated.check(rows, always=True)
+    note = replace(note, gate=gated.check(rows, always=True))
     kept = history_of(table.spec)
     if kept is not None:
         keys = ", ".join(table.spec.key)

@@ -1,9 +1,14 @@
-"""The stream: bronze to silver to gold, one Spark micro-batch after the other."""
+"""The stream: bronze to silver to gold, one Spark micro-batch after the other.
 
+Spark sums up batch N + 1 while silver and gold take batch N. So Spark's checkpoint may be a batch
+ahead of the tables; a start brings them up to it from bronze.
+"""
+
+import gc
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,24 +17,17 @@ import pyarrow.compute as pc
 
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
-from lakehouse.jobs.checkpoint import (
-    EPOCH,
-    Span,
-    query_id,
-    read_through,
-    span,
-    start_options,
-    unfinished,
-)
+from lakehouse.jobs.checkpoint import Span, last_finished, span, start_options, writer
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.model_watch import ModelWatch
-from lakehouse.jobs.open_panes import OpenPanes, first_pane_end
+from lakehouse.jobs.one_behind import OneBehind
 from lakehouse.jobs.open_windows import OpenWindows
 from lakehouse.jobs.segments import Segments
+from lakehouse.jobs.windows import FAR_FUTURE, Windows
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake, Note
 from lakehouse.transforms.pane import pane_aggregate
 from lakehouse.transforms.segment_metric import segment_metric
 
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
 
 SILVER = "silver.segment_metric"
-FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 POLL_SECONDS = 0.5
 
@@ -77,22 +74,29 @@ class Stream:
     ) -> None:
         """Take up where the tables and ``checkpoint`` stand."""
         self._lake, self._checkpoint = lake, checkpoint
-        self._publisher = publisher
         self.done = Streamed()
         self.silver_was_corrected = threading.Event()
         self._one_batch, self._stopping = threading.Lock(), False
-        self._failure: Exception | None = None
+        self._tables_side = OneBehind()
         self._journal = Journal(lake, [SILVER, "gold.congestion_scores", "gold.network_kpi"])
         self._segments = Segments(lake)
         self.silver = GatedTable(lake, SILVER, self._journal, publisher)
         self.silver.gate.warm_up()
-        self._open = OpenWindows(lake.specs.tables[SILVER], self._opened())
-        self._panes: OpenPanes | None = None
         self.gold = Gold(lake, self._segments, self._journal, publisher, models)
 
     def start(self, spark: "SparkSession", pace: StreamPace, *, once: bool) -> "StreamingQuery":
-        """Start the query; with ``once`` it ends when it has caught up."""
+        """Start the query; with ``once`` it ends when it has caught up.
+
+        Raises:
+            GateFailed: what an earlier run left to do was refused.
+        """
         self._lake.table(BRONZE)
+        spec = self._lake.specs.transforms
+        self.take_up(
+            Windows(
+                spec, self._checkpoint, partial(bronze_panes, spark, self._lake, end=FAR_FUTURE)
+            )
+        )
         events = (
             spark.readStream.format("delta")
             .options(**start_options(self._lake.folder(BRONZE), self._checkpoint))
@@ -103,7 +107,7 @@ class Stream:
         every = f"{round(pace.trigger_seconds * 1000)} milliseconds"
         trigger = {"availableNow": True} if once else {"processingTime": every}
         return (
-            pane_aggregate(events, self._lake.specs.transforms)
+            pane_aggregate(events, spec)
             .writeStream.queryName("traffic-stream")
             .outputMode("update")
             .option("checkpointLocation", str(self._checkpoint))
@@ -113,24 +117,23 @@ class Stream:
         )
 
     def take_batch(self, changed: "DataFrame", batch_id: int) -> None:
-        """Bring one micro-batch into silver and gold; doing it twice changes nothing.
+        """Sum up one micro-batch and hand it on to silver and gold.
 
         Args:
             changed: `pane_aggregate` of the panes that the batch changed.
             batch_id: Spark's number of the batch.
 
         Raises:
-            GateFailed: a row breaks a rule; nothing of its layer was committed.
+            GateFailed: a row of the batch before breaks a rule; nothing of its layer was committed.
             Fenced: another driver runs the same stream.
         """
         with self._one_batch:
             if self._stopping:
                 raise Stopped
-            try:
-                self._take_batch(changed, batch_id)
-            except Exception as error:
-                self._failure = error  # Spark's own report of it buries it in a plan
-                raise
+            panes = changed.toArrow()
+            plan = span(self._checkpoint, batch_id)
+            failpoint("stream.batch_begun")
+            self._tables_side.take(lambda: self._bring(panes, plan, batch_id))
 
     def run(
         self, query: "StreamingQuery", stopped: Callable[[], bool], beside: Callable[[], None]
@@ -143,41 +146,70 @@ class Stream:
             GateFailed: a batch was refused.
             Unavailable: a server did not answer.
         """
+        gc.freeze()  # as in the lander: what is loaded by now need not be walked again
         try:
-            while query.isActive and not stopped():
+            while query.isActive and not (stopped() or self._tables_side.has_failed):
                 query.awaitTermination(POLL_SECONDS)  # type: ignore[arg-type]  # takes floats
                 beside()
-            if query.isActive:
-                self._stop(query)
-            elif (failure := query.exception()) is not None:
-                raise failure  # it ended while we were busy beside it
-        except Exception:
-            if self._failure is None:
-                raise
-            raise self._failure from None
+            failure = query.exception()
+        finally:
+            self._stop(query)
+        if failure is not None:
+            raise failure
 
     def _stop(self, query: "StreamingQuery") -> None:
-        """End the query between two batches; what Spark has begun meanwhile it repeats."""
+        """End the query and finish the batch at hand; what Spark has begun meanwhile it repeats.
+
+        A failure of ours is raised as it was: Spark's own report of it buries it in a plan.
+        """
         from pyspark.sql import SparkSession
 
         self._stopping = True
         with self._one_batch:
-            pass  # the batch at hand has finished
-        session = SparkSession.getActiveSession()
-        if session is not None:
-            session.sparkContext.setLogLevel("OFF")  # Spark is loud about being interrupted
-        query.stop()
+            pass  # Spark has summed up the batch at hand
+        if query.isActive:
+            session = SparkSession.getActiveSession()
+            if session is not None:
+                session.sparkContext.setLogLevel("OFF")  # Spark is loud about being interrupted
+            query.stop()
+        self.finish()
 
-    def _take_batch(self, changed: "DataFrame", batch_id: int) -> None:
-        plan = span(self._checkpoint, batch_id)
-        corrected = self.silver_was_corrected.is_set()
-        if corrected:
+    def finish(self) -> None:
+        """Wait until silver and gold have the batch at hand; raises what refused it."""
+        self._tables_side.finish()
+
+    def take_up(self, windows: Windows) -> None:
+        """Bring into the tables what the checkpoint has finished and they lack.
+
+        Raises:
+            GateFailed: it was refused.
+        """
+        self._stopping, self._tables_side, self._windows = False, OneBehind(), windows
+        finished = last_finished(self._checkpoint)
+        told = None
+        if finished is not None:
+            told = self.gold.kpis.table.progress(writer(self._checkpoint))
+        self._open = OpenWindows(self._lake.specs.tables[SILVER], self._opened(told, finished))
+        if finished is None:
+            return
+        lacking = told is None or told < finished
+        self._windows.read_anew(min(told or 0, finished), tell=lacking)
+        if lacking:
+            failpoint("stream.taking_up")
+            self._bring(None, span(self._checkpoint, finished), finished)
+
+    def _bring(self, panes: pa.Table | None, plan: Span, batch_id: int) -> None:
+        """Bring one batch into silver and gold; doing it twice changes nothing."""
+        if self.silver_was_corrected.is_set():
             self.silver_was_corrected.clear()
-            self._panes = None
-            self._open = OpenWindows(self._lake.specs.tables[SILVER], self._opened())
-        if self._segments.refresh() or corrected:
+            self._windows.read_anew(batch_id - 1, tell=True)
+            self._open = OpenWindows(
+                self._lake.specs.tables[SILVER], self._opened(batch_id - 1, batch_id)
+            )
             self.gold.forget_history()
-        aggregates = self._windows(changed, plan, batch_id)
+        if self._segments.refresh():
+            self.gold.forget_history()
+        aggregates = self._windows.changed(panes, plan.watermark)
         at = now()
         rows = segment_metric(
             aggregates, self._segments.rows, self._lake.specs, watermark=plan.watermark, at=at
@@ -185,41 +217,15 @@ class Stream:
         rows = self._open.upserts(
             rows, pa.scalar(plan.watermark, TIMESTAMP), pa.scalar(at, TIMESTAMP)
         )
+        note, name = self._note(plan, batch_id), writer(self._checkpoint)
         if rows.num_rows:
-            note = self._note(plan, batch_id)
-            writer = f"stream/{query_id(self._checkpoint)}"
-            self._commit_silver(rows, note, writer, batch_id)
+            self.done.silver_rows += self.silver.merge_batch(rows, note, name, batch_id)
             self.silver.publish(rows, news_only=True)
-            failpoint("stream.between_silver_and_gold")
-            self.done.score_rows += self.gold.take(rows, self._open.rows, note, writer, batch_id)
-            failpoint("stream.before_flush")
-            self._publisher.flush()
-            failpoint("stream.batch_done")
             self.done.batches += 1
+        failpoint("stream.between_silver_and_gold")
+        self.done.score_rows += self.gold.take(rows, self._open.rows, note, name, batch_id)
+        failpoint("stream.batch_done")
         self._journal.write_if_due()
-
-    def _windows(self, changed: "DataFrame", plan: Span, batch_id: int) -> pa.Table:
-        """Sums of the windows that the batch changed; after a start, of all that are open."""
-        panes = changed.toArrow()
-        if self._panes is not None:
-            windows = self._panes.update(panes)
-        elif not batch_id:
-            self._panes = OpenPanes(self._lake.specs.transforms, panes)
-            windows = self._panes.windows(EPOCH)
-        else:
-            before = span(self._checkpoint, batch_id - 1).watermark
-            self._panes = self._read_panes(changed.sparkSession, before)
-            self._panes.update(panes)
-            windows = self._panes.windows(before)
-        self._panes.forget(plan.watermark)
-        return windows
-
-    def _read_panes(self, spark: "SparkSession", watermark: datetime) -> OpenPanes:
-        """Panes of the windows open at ``watermark``, as finished batches have read bronze."""
-        spec = self._lake.specs.transforms
-        start = first_pane_end(watermark, spec) - timedelta(seconds=spec.pane_seconds)
-        version = read_through(self._checkpoint)
-        return OpenPanes(spec, bronze_panes(spark, self._lake, start, FAR_FUTURE, version))
 
     def report(self) -> dict[str, float]:
         """What the commits reported, and the CPU time of the gates."""
@@ -231,20 +237,14 @@ class Stream:
         self._journal.write()
         self.gold.close()
 
-    def _opened(self) -> pa.Table:
-        """Windows that are not final, or were made so by a batch that gold may not have seen."""
+    def _opened(self, told: int | None, finished: int | None) -> pa.Table:
+        """Windows that are not final, or became so in batches from ``told`` on to ``finished``."""
         where, end = ~pc.field("is_final"), pc.field("window_end")
-        interrupted = unfinished(self._checkpoint)
-        if interrupted is not None:
-            before, reached = interrupted
+        if told is not None and finished is not None and told < finished:
+            before, reached = (span(self._checkpoint, one).watermark for one in (told, finished))
             where = where | ((end > before) & (end <= reached))
+        self.silver.table.refresh()
         return self.silver.table.read(where=where)
-
-    def _commit_silver(self, rows: pa.Table, note: Note, writer: str, batch_id: int) -> None:
-        before = self.silver.table.progress(writer)
-        if before is None or before < batch_id:
-            commit = self.silver.merge(rows, note, [Step(writer, before, batch_id)])
-            self.done.silver_rows += commit.rows_written
 
     def _note(self, plan: Span, batch_id: int) -> Note:
         return Note(

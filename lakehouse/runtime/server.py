@@ -1,5 +1,6 @@
-"""What the runtime knows of a server: some data and three functions, no class of its own."""
+"""What the runtime knows of a server: some data and four functions, no class of its own."""
 
+import http.client
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,12 @@ class Launch:
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    endpoint: str | None = None
+    """What clients connect to, where it depends on the configuration; else the server's own."""
+
+
+def _nothing(_settings: Settings, _endpoint: str) -> None:
+    """Most servers are ready once they answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,10 @@ class Server:
     start_seconds: float = 120.0
     """How long a start may take on a slow, busy machine."""
 
+    settle: Callable[[Settings, str], None] = _nothing
+    """Bring what the server holds up to date once it answers at the given endpoint, at every
+    ``traffic up``. Repeating it changes nothing."""
+
 
 def free_port() -> int:
     """Return a loopback port that nothing listens on now."""
@@ -55,3 +66,15 @@ def accepts(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def answers_ok(port: int, path: str, seconds: float) -> bool:
+    """Return whether an HTTP server on this loopback port answers ``path`` with 200 in time."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=seconds)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

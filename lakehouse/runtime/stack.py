@@ -18,11 +18,16 @@ from lakehouse.runtime.lock import only_one
 from lakehouse.runtime.mlflow import MLFLOW
 from lakehouse.runtime.ports import check_port_is_free
 from lakehouse.runtime.server import Server, free_port
+from lakehouse.runtime.superset import SUPERSET
+from lakehouse.runtime.trino import TRINO
 from lakehouse.settings import Settings
 from specs.errors import Unavailable
 
 SERVERS: tuple[Server, ...] = (KAFKA, MLFLOW)
 """What ``traffic up`` starts."""
+
+OPTIONAL: tuple[Server, ...] = (TRINO, SUPERSET)
+"""What it starts where ``--with`` names it."""
 
 FREE_BYTES = 10**9
 """Below this much free disk nothing is started: a broker on a full disk halts."""
@@ -73,6 +78,7 @@ def up(
         try:
             _start(settings, absent, started)
             _wait(settings, servers, tell)
+            _settle(settings, servers)
         except OSError as error:
             process.stop(settings.run, started)
             raise Unavailable(f"cannot start the servers: {error}") from error
@@ -96,9 +102,16 @@ def down(settings: Settings) -> list[str]:
     return names
 
 
-def status(settings: Settings, servers: Sequence[Server] = SERVERS) -> list[Status]:
-    """Ask every server how it is, in the given order."""
+def status(settings: Settings, servers: Sequence[Server] | None = None) -> list[Status]:
+    """Ask every server how it is, in the given order.
+
+    Args:
+        settings: of the home.
+        servers: by default those of every ``traffic up``, and the optional ones that were started.
+    """
     recorded = process.records(settings.run)
+    if servers is None:
+        servers = (*SERVERS, *(server for server in OPTIONAL if server.name in recorded))
     return [_status(settings, server, recorded.get(server.name)) for server in servers]
 
 
@@ -147,7 +160,7 @@ def _start(settings: Settings, servers: Sequence[Server], started: list[str]) ->
         started.append(server.name)  # preparing may start a process too
         launches.append((server, port, server.prepare(settings, port)))
     for server, port, launch in launches:
-        endpoint = server.endpoint.format(port=port)
+        endpoint = launch.endpoint or server.endpoint.format(port=port)
         process.spawn(launch, settings, name=server.name, port=port, endpoint=endpoint)
 
 
@@ -171,6 +184,12 @@ def _wait(settings: Settings, servers: Sequence[Server], tell: Callable[[str], N
                 )
         if waiting:
             time.sleep(POLL_SECONDS)
+
+
+def _settle(settings: Settings, servers: Sequence[Server]) -> None:
+    recorded = process.records(settings.run)
+    for server in servers:
+        server.settle(settings, recorded[server.name].endpoint)
 
 
 def _status(settings: Settings, server: Server, record: process.Record | None) -> Status:

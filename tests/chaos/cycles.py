@@ -93,6 +93,10 @@ def kill_driver(stage: Stage, cycle: Cycle) -> Faults:
     pause = stage.recording.batches // 2 if swaps else None
     without = ("model_version",) if swaps else ()
     silver = home.lake / "silver" / "segment_metric" / "_delta_log"
+    if cycle.failpoint is not None and cycle.failpoint.startswith("stream.taking_up"):
+        with _driver(stage, home, "stream.before_flush#3", None) as first:
+            first.ended(PATIENCE_SECONDS)
+        stage.recording.note_planned(home)
     try:
         with _driver(stage, home, cycle.failpoint, pause) as driver:
             if swaps:

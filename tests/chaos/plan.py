@@ -80,7 +80,7 @@ def _named(name: str, draw: random.Random) -> tuple[Kind, str]:
     once = (
         _due_only_sometimes(name)
         or kind in ("maintenance", "correction")
-        or name.startswith("model.")
+        or name.startswith(("model.", "stream.taking_up"))
     )
     rare = DEAD in subject or "dead_letters" in name  # a batch may have no dead letter
     count = "" if once or rare else f"#{draw.randint(1, 3)}"

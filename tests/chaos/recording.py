@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import feather
 
 from lakehouse.audit import balance
+from lakehouse.jobs.checkpoint import last_finished, read_through
 from lakehouse.settings import Settings
+from lakehouse.sql import select
 from lakehouse.tables import Lake, Note
 from specs.loader import load_specs
 from tests.chaos.child import Child
@@ -70,6 +73,23 @@ class Recording:
     def batch(self, number: int) -> Recorded:
         """One micro-batch."""
         return Recorded(feather.read_table(self.folder / "batches" / f"{number}.arrow"))
+
+    def panes(self, last: int, start: datetime) -> pa.Table:
+        """Newest sums of each pane that ends past ``start``, of the batches up to ``last``."""
+        rows = self.batch(0).rows
+        for number in range(1, last + 1):
+            changed = self.batch(number).rows
+            kept = select("SELECT * FROM rows ANTI JOIN changed USING (segment_id, pane_end)",
+                          rows=rows, changed=changed).cast(rows.schema)  # fmt: skip
+            rows = pa.concat_tables([kept, changed])
+        ends = rows["pane_end"]
+        return rows.filter(pc.greater(ends, pa.scalar(start, ends.type))).combine_chunks()
+
+    def note_planned(self, home: Settings) -> None:
+        """Note every planned batch as finished, as Spark does while the tables take it."""
+        checkpoint = home.checkpoints / "stream"
+        for path in (checkpoint / "offsets").iterdir():
+            shutil.copy(self.folder / "checkpoint" / "commits" / path.name, checkpoint / "commits")
 
     def home(self, folder: Path, commits: int = 0) -> Settings:
         """A home in ``folder`` that stands where the recording began.
@@ -153,8 +173,8 @@ def replay(folder: Path, home: Path, bootstrap: str, registry: str, pause_at: in
     With ``pause_at`` it waits before that batch for the champion to change.
     """
     from lakehouse.jobs.model_watch import ModelWatch
-    from lakehouse.jobs.open_panes import OpenPanes
     from lakehouse.jobs.stream import Stream
+    from lakehouse.jobs.windows import Windows
     from lakehouse.publish import KafkaPublisher
 
     recording, specs = Recording(folder), load_specs()
@@ -162,18 +182,15 @@ def replay(folder: Path, home: Path, bootstrap: str, registry: str, pause_at: in
     checkpoint = settings.checkpoints / "stream"
     models = ModelWatch(registry, specs, 0.1)
 
-    class Replay(Stream):
-        """Has no Spark to read the open panes from: they are what the finished batches gave."""
+    def read_panes(*, start: datetime, version: int) -> pa.Table:
+        """What Spark sums up of bronze's ``version``: what the batches up to it gave."""
+        assert version == read_through(checkpoint)
+        return recording.panes(last_finished(checkpoint) or 0, start)
 
-        def _read_panes(self, spark: object, watermark: datetime) -> OpenPanes:
-            panes = OpenPanes(specs.transforms, recording.batch(0).rows)
-            for number in range(1, len(list((checkpoint / "commits").iterdir()))):
-                panes.update(recording.batch(number).rows)
-            return panes
-
-    stream = Replay(Lake(settings.lake, specs), checkpoint, KafkaPublisher(bootstrap), models)
+    stream = Stream(Lake(settings.lake, specs), checkpoint, KafkaPublisher(bootstrap), models)
     for part in ("offsets", "commits"):
         (checkpoint / part).mkdir(exist_ok=True)
+    stream.take_up(Windows(specs.transforms, checkpoint, read_panes))
     finished = len(list((checkpoint / "commits").iterdir()))
     for number in range(finished, recording.batches):
         if number == pause_at:
@@ -182,6 +199,7 @@ def replay(folder: Path, home: Path, bootstrap: str, registry: str, pause_at: in
         shutil.copy(folder / "checkpoint" / "offsets" / name, checkpoint / "offsets" / name)
         stream.take_batch(recording.batch(number), number)  # type: ignore[arg-type]
         shutil.copy(folder / "checkpoint" / "commits" / name, checkpoint / "commits" / name)
+    stream.finish()
     stream.close()
     print(json.dumps(stream.report()))
 

@@ -103,10 +103,10 @@ def test_what_the_watermark_drops_is_reconciled_one_revision_up(make: MakePipeli
         HOUR: (2, 1, True), HOUR + 900: (1, 0, False), HOUR + 1500: (1, 0, False),
     }  # fmt: skip
     pipeline.land(at(5, 2400))
-    pipeline.run()  # a new driver sums up the open windows from bronze, and finds the reading there
+    pipeline.run()
     reconciler.reconcile()
     assert pipeline.primary("s:a", *asked) == {
-        HOUR: (2, 1, True), HOUR + 900: (2, 0, True), HOUR + 1500: (1, 0, True),
+        HOUR: (2, 1, True), HOUR + 900: (2, 1, True), HOUR + 1500: (1, 0, True),
         HOUR + 2400: (1, 0, False),
     }  # fmt: skip
     assert reconciler.reconcile() == 0
@@ -141,7 +141,7 @@ class Crashing(MemoryPublisher):
     ("kind", "number", "silver_left", "gold_left"),
     [
         pytest.param("send", 1, 1, 2, id="between silver and gold, of a batch with readings"),
-        pytest.param("flush", 1, 1, 1, id="after gold, of a batch with readings"),
+        pytest.param("flush", 1, 1, 2, id="before the last commit of a batch with readings"),
         pytest.param("send", 2, 0, 1, id="between silver and gold, of the watermark's batch"),
     ],
 )

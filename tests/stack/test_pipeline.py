@@ -30,7 +30,7 @@ from ingestion.simulator import Simulation
 from ingestion.topics import TopicAdmin
 from lakehouse.audit import balance, landing_balance
 from lakehouse.freshness import freshness_seconds
-from lakehouse.jobs.checkpoint import read_through
+from lakehouse.jobs.checkpoint import read_through, told_through
 from lakehouse.jobs.training import train_champion
 from lakehouse.settings import Settings
 from lakehouse.tables import Commit, Lake, LakeTable, Note, Step
@@ -375,7 +375,7 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
         time.sleep(4 * settings.model_poll_seconds)  # the registry is asked on a timer
         city.send(live + timedelta(hours=2), timedelta(minutes=30))
         traffic.run("land", "--once")
-        wait_for(lambda: read_through(checkpoint) == bronze.refresh(), stream)
+        wait_for(lambda: told_through(lake, checkpoint) == bronze.refresh(), stream)
         wait_for(lambda: all(check.is_ok for check in balance(lake, city.offsets())), stream)
     finally:
         stream.terminate()

@@ -17,7 +17,7 @@ LIMIT = 1000
 
 @pytest.fixture
 def decode(topic: TopicSpec) -> Decode:
-    decoder = EventDecoder(topic, event_type(topic), LIMIT)
+    decoder = EventDecoder([topic], event_type(topic), LIMIT)
 
     def values(*values: bytes | None) -> Decoded:
         return decoder.decode([KafkaRecord(value, number) for number, value in enumerate(values)])

@@ -83,7 +83,7 @@ BAD: dict[str, tuple[KafkaRecord, list[str], str]] = {
         "source has no file in specs/sources; segment_id is not in"),
     "an unknown status": (
         of(status="perhaps"), ["status_known"], "status is 'perhaps', not one of ok, missing"),
-    "a newer schema": (of(schema_version=2), ["schema_version_known"], "is 2, not one of 1"),
+    "a newer schema": (of(schema_version=3), ["schema_version_known"], "is 3, not one of 1, 2"),
     "the future": (
         of(event_time="2018-03-05T12:05:01.501Z"), ["not_from_the_future"],
         "event_time is more than 5 minutes past Kafka's own timestamp (event_time 2018-03-05"
@@ -176,7 +176,7 @@ def test_an_accepted_row_has_all_that_bronze_stores(specs: Specs) -> None:
     context = {name: row.pop(name) for name in ("key", "is_segment_known", "source_valid_from")}
     assert context["key"] == KEY
     assert row == {
-        **event(event_time=datetime(2018, 3, 5, 12, tzinfo=UTC)),
+        **event(event_time=datetime(2018, 3, 5, 12, tzinfo=UTC)), "sensor_id": None,
         "event_date": datetime(2018, 3, 5, tzinfo=UTC).date(), "raw_value": event_json(),
         "topic": "traffic_event", "partition": 2, "offset": 7,
         "kafka_timestamp": datetime.fromtimestamp(SENT_MS / 1000, UTC), "landed_at": AT,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.jobs.checkpoint import query_id, read_through, span, unfinished
+from lakehouse.jobs.checkpoint import last_finished, read_through, span, writer
 
 
 def plan(folder: Path, batch: int, version: int, index: int = -1, watermark_ms: int = 0) -> None:
@@ -62,26 +62,13 @@ def test_bronze_is_read_as_far_as_the_newest_finished_batch(tmp_path: Path) -> N
     assert read_through(tmp_path) == -1
     for batch in range(11):
         finish(tmp_path, batch)
-    assert read_through(tmp_path) == 21  # batch 10, which is newer than batch 9
-
-
-def test_a_batch_that_did_not_finish_is_told_by_its_watermarks(tmp_path: Path) -> None:
-    assert unfinished(tmp_path) is None
-    for batch, seconds in enumerate((0, 300, 900)):
-        plan(tmp_path, batch, version=batch + 1, watermark_ms=seconds * 1000)
-        if batch:
-            before, reached = unfinished(tmp_path) or (None, None)
-            assert before == datetime(1970, 1, 1, 0, 5 * (batch - 1), tzinfo=UTC)
-            assert reached == datetime(1970, 1, 1, 0, 5 if batch == 1 else 15, tzinfo=UTC)
-        else:
-            assert unfinished(tmp_path) is None  # the first has no watermark to close by
-        finish(tmp_path, batch)
-        assert unfinished(tmp_path) is None
+    assert last_finished(tmp_path) == 10  # newer than batch 9
+    assert read_through(tmp_path) == 21
 
 
 def test_a_stream_is_known_by_its_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "metadata").write_text('{"id":"aff0a8b1"}')
-    assert query_id(tmp_path) == "aff0a8b1"
+    assert writer(tmp_path) == "stream/aff0a8b1"
 
 
 def test_a_plan_that_is_absent_is_no_empty_plan(tmp_path: Path) -> None:

@@ -18,11 +18,13 @@ from specs.sources import SourceSpec
 from specs.system import SystemSpec
 from specs.tables import TableSpec, TopicSpec
 from specs.transforms import TransformSpec
+from specs.views import Access, ViewSpec
 from tests.edited_specs import edited_folder, edited_specs
 
 MODELS: dict[str, type[BaseModel]] = {
     "system": SystemSpec, "transforms": TransformSpec, "ml": MlSpec, "ops": OpsSpec,
     "tables": TableSpec, "topics": TopicSpec, "sources": SourceSpec,
+    "views": ViewSpec, "access": Access,
 }  # fmt: skip
 """By the file's name, or by its folder's."""
 

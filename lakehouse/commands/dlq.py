@@ -1,0 +1,107 @@
+"""`traffic dlq`: dead letters, listed, shown and judged again."""
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lakehouse.commands.kafka import Json
+
+if TYPE_CHECKING:
+    from ingestion.dead_letter_query import DeadLetterFilter
+
+app = typer.Typer(no_args_is_help=True, help="Dead letters: Kafka records that failed a rule.")
+
+Reason = Annotated[
+    str | None, typer.Option(help="Id of a failed rule, or a part of the reason's text.")
+]
+Source = Annotated[str | None, typer.Option(help="Source that the record or its key names.")]
+Since = Annotated[datetime | None, typer.Option(help="Kafka's timestamp from this on, UTC.")]
+Until = Annotated[datetime | None, typer.Option(help="Kafka's timestamp before this, UTC.")]
+TEXT_MAX_CHARACTERS = 4000
+
+
+def _filter(
+    reason: str | None, source: str | None, since: datetime | None, until: datetime | None,
+    resolved: bool | None = None,
+) -> "DeadLetterFilter":  # fmt: skip
+    from ingestion.dead_letter_query import DeadLetterFilter
+
+    def utc(moment: datetime | None) -> datetime | None:
+        return moment.replace(tzinfo=UTC) if moment is not None else None
+
+    return DeadLetterFilter(reason, source, utc(since), utc(until), resolved)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")[:TEXT_MAX_CHARACTERS]
+    return value
+
+
+def _print(row: dict[str, Any], *names: str) -> None:
+    print("  ".join(str(_plain(row[name])) for name in names))
+
+
+@app.command("list")
+def dlq_list(  # noqa: PLR0913, PLR0917 (one a command-line option)
+    reason: Reason = None, source: Source = None, since: Since = None, until: Until = None,
+    resolved: Annotated[
+        bool | None, typer.Option("--resolved/--unresolved", help="Only these; by default both.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """List dead letters: place, Kafka's time, source, rules and whether a replay landed them."""
+    from ingestion.dead_letter_query import dead_letters
+    from lakehouse.commands.data import open_lake
+
+    _, lake = open_lake()
+    found = dead_letters(lake, _filter(reason, source, since, until, resolved), limit)
+    names = ["topic", "partition", "offset", "kafka_timestamp", "source", "rule_ids", "reason",
+             "resolved_at", "resolution"]  # fmt: skip
+    rows = found.select(names).to_pylist()
+    if as_json:
+        print(json.dumps([{name: _plain(row[name]) for name in names} for row in rows]))
+        return
+    for row in rows:
+        state = "resolved" if row["resolved_at"] else "unresolved"
+        place = f"{row['topic']}/{row['partition']}/{row['offset']}"
+        rules = ",".join(row["rule_ids"])
+        print(place, _plain(row["kafka_timestamp"]), row["source"] or "-", rules, state, sep="  ")
+
+
+@app.command("show")
+def dlq_show(
+    partition: Annotated[int, typer.Argument(min=0)],
+    offset: Annotated[int, typer.Argument(min=0)],
+) -> None:
+    """Show one dead letter whole, as JSON; bytes that are no text are escaped."""
+    from ingestion.dead_letter_query import DeadLetterFilter, dead_letters
+    from lakehouse.commands.data import open_lake
+    from specs.errors import WrongInput
+
+    _, lake = open_lake()
+    for row in dead_letters(lake, DeadLetterFilter()).to_pylist():
+        if (row["partition"], row["offset"]) == (partition, offset):
+            print(json.dumps({name: _plain(value) for name, value in row.items()}, indent=2))
+            return
+    raise WrongInput(
+        f"no dead letter at partition {partition} offset {offset}; see `traffic dlq list`"
+    )
+
+
+@app.command("replay")
+def dlq_replay(
+    reason: Reason = None, source: Source = None, since: Since = None, until: Until = None
+) -> None:
+    """Judge unresolved dead letters by the specs of now; what passes lands under its own offset."""
+    from ingestion.dead_letter_replay import DeadLetterReplay
+    from lakehouse.commands.data import open_lake
+
+    _, lake = open_lake()
+    done = DeadLetterReplay(lake).replay(_filter(reason, source, since, until))
+    print(json.dumps(done.as_dict()))

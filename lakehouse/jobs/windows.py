@@ -1,0 +1,81 @@
+"""The sums of the windows that a micro-batch changed, from panes that the driver keeps."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.jobs.checkpoint import read_through, span
+from lakehouse.sql import select
+from lakehouse.transforms.window_aggregate import window_aggregate
+from specs.transforms import TransformSpec
+
+FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class ReadPanes(Protocol):
+    """Sums up the panes of bronze from ``start`` on, as bronze's ``version`` has it."""
+
+    def __call__(self, *, start: datetime, version: int) -> pa.Table:
+        """What `pane_aggregate` gives."""
+
+
+class Windows:
+    """Keeps the newest sums of each pane that a window still open may hold.
+
+    Spark emits a pane when it changes; a sliding window also needs those that did not.
+    """
+
+    def __init__(self, spec: TransformSpec, checkpoint: Path, read_panes: ReadPanes) -> None:
+        """Start without a pane, as before the first batch."""
+        self._spec, self._checkpoint, self._read_panes = spec, checkpoint, read_panes
+        self._panes: pa.Table | None = None
+        self._all_past: datetime | None = None
+
+    def read_anew(self, batch_id: int, *, tell: bool) -> None:
+        """Sum up bronze as finished batches have read it; the late readings in it count now.
+
+        Args:
+            batch_id: panes are read that windows may hold which this batch left open.
+            tell: with the next batch, `changed` gives all of these windows.
+        """
+        left = span(self._checkpoint, batch_id).watermark
+        self._all_past = left if tell else None
+        start = self._first_pane_end(left) - timedelta(seconds=self._spec.pane_seconds)
+        self._panes = self._read_panes(start=start, version=read_through(self._checkpoint))
+
+    def changed(self, panes: pa.Table | None, watermark: datetime) -> pa.Table:
+        """Sums of the windows that hold one of ``panes``, or of all open ones, see `read_anew`.
+
+        Args:
+            panes: the changed panes of a batch.
+            watermark: windows that end at or before it will not be asked for any more.
+        """
+        held = self._with(panes)
+        if self._all_past is None:
+            told = window_aggregate(held, self._spec, panes)
+        else:
+            told = window_aggregate(held, self._spec)
+            told = told.filter(_past(told["window_end"], self._all_past))
+            self._all_past = None
+        self._panes = held.filter(_past(held["pane_end"], self._first_pane_end(watermark)))
+        return told
+
+    def _with(self, panes: pa.Table | None) -> pa.Table:
+        if self._panes is None or panes is None:
+            return panes if self._panes is None else self._panes
+        kept = select(
+            "SELECT * FROM held ANTI JOIN changed USING (segment_id, pane_end)",
+            held=self._panes, changed=panes,
+        ).cast(panes.schema)  # fmt: skip
+        return pa.concat_tables([kept, panes]).combine_chunks()
+
+    def _first_pane_end(self, watermark: datetime) -> datetime:
+        """Panes that end past this may belong to a window that ends past ``watermark``."""
+        return watermark - timedelta(seconds=self._spec.longest_seconds)
+
+
+def _past(column: pa.ChunkedArray, moment: datetime) -> pa.ChunkedArray:
+    return pc.greater(column, pa.scalar(moment, column.type))

@@ -1,0 +1,1 @@
+"""The API and the live map: the lake's newest complete batch, over HTTP."""

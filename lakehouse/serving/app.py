@@ -1,0 +1,55 @@
+"""The web application, put together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from lakehouse.serving import openapi, problems
+from lakehouse.serving.follower import Follower
+from lakehouse.serving.guard import Door, Guard
+from lakehouse.serving.history_routes import history_router
+from lakehouse.serving.live_routes import STATIC, live_router
+from lakehouse.serving.metrics import ApiMetrics
+from lakehouse.serving.pages import Kept
+from lakehouse.serving.questions import questions
+from lakehouse.serving.segment_routes import segment_router
+from lakehouse.serving.service import Service
+from specs.loader import Specs
+
+
+def create_app(specs: Specs, follower: Follower, door: Door) -> FastAPI:
+    """Build the API and the live map.
+
+    Args:
+        specs: the specs in force.
+        follower: holds what is served; it follows while the application runs.
+        door: who is let in.
+    """
+    metrics = ApiMetrics(specs.ops)
+    limits = specs.ops.serving
+    service = Service(specs, follower, metrics, questions(specs), Kept(limits.cache_bytes))
+    service.watch()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(follower.run())
+        yield
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+
+    app = FastAPI(
+        title="Traffic lakehouse", version=version("traffic-lakehouse"), lifespan=lifespan,
+        docs_url=None, redoc_url=None,  # their pages load scripts from other hosts
+    )  # fmt: skip
+    for router in (live_router(service), segment_router(service), history_router(service)):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    problems.install(app)
+    openapi.install(app, needs_key=door.needs_key)
+    app.add_middleware(Guard, door=door, metrics=metrics)
+    return app

@@ -1,0 +1,130 @@
+"""Stands before every request: who asks, how often, and what a browser may do with the answer."""
+
+import ipaddress
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lakehouse.journal import now
+from lakehouse.serving.keys import KeyStore
+from lakehouse.serving.metrics import ApiMetrics
+from lakehouse.serving.problems import problem
+from lakehouse.serving.rate_limit import RateLimit
+
+OPEN_PATHS = {"/", "/healthz", "/readyz", "/openapi.json"}
+OPEN_FOLDER = "/static/"
+LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]"}
+LIVE_ROUTE = "/events"
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Door:
+    """Who is let in.
+
+    Attributes:
+        keys: the keys that open.
+        needs_key: every request for data carries one.
+        only_loopback_names: the name asked for must be one of this machine's own, so that a page
+            of another site cannot reach the API by pointing its name at 127.0.0.1.
+        rate: requests of one client.
+    """
+
+    keys: KeyStore
+    needs_key: bool
+    only_loopback_names: bool
+    rate: RateLimit
+
+
+class Guard:
+    """ASGI middleware: door, rate limit, security headers, latency."""
+
+    def __init__(self, app: ASGIApp, door: Door, metrics: ApiMetrics) -> None:
+        """Stand before ``app``."""
+        self._app, self._door, self._metrics = app, door, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or hand it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-cache")
+            await send(message)
+
+        refusal = self._refusal(Request(scope))
+        try:
+            await (refusal or self._app)(scope, receive, sent)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            if route != LIVE_ROUTE:
+                self._metrics.observe(route, status, time.perf_counter() - began)
+
+    def _refusal(
+        self, request: Request
+    ) -> Callable[[Scope, Receive, Send], Awaitable[None]] | None:
+        door, headers = self._door, request.headers
+        name = (
+            headers.get("host", "").rpartition(":")[0]
+            if _has_port(headers)
+            else headers.get("host", "")
+        )
+        if door.only_loopback_names and name.lower() not in LOOPBACK_NAMES:
+            return problem(421, f"this API listens on loopback; ask for {sorted(LOOPBACK_NAMES)}")
+        client = request.client.host if request.client else "unknown"
+        is_open = request.url.path in OPEN_PATHS or request.url.path.startswith(OPEN_FOLDER)
+        if door.needs_key and not is_open:
+            given = headers.get("authorization", "")
+            scheme, _, text = given.partition(" ")
+            key = door.keys.verify(text.strip(), at=now()) if scheme.lower() == "bearer" else None
+            if key is None:
+                return self._limited(client) or problem(
+                    401, "send `Authorization: Bearer KEY`; `traffic api-key create` makes one",
+                    headers={"WWW-Authenticate": 'Bearer realm="traffic"'},
+                )  # fmt: skip
+            client = f"key {key.id}"
+        return self._limited(client)
+
+    def _limited(self, client: str) -> Response | None:
+        wait = self._door.rate.wait_seconds(client)
+        if not wait:
+            return None
+        seconds = str(math.ceil(wait))
+        return problem(
+            429, f"too many requests; wait {seconds} s", headers={"Retry-After": seconds}
+        )
+
+
+def _has_port(headers: Headers) -> bool:
+    host = headers.get("host", "")
+    return ":" in host and not host.endswith("]")

@@ -1,0 +1,52 @@
+"""Views that analysts query: their SQL, and what each column means."""
+
+from pydantic import Field
+
+from specs.model import Identifier, SpecModel
+from specs.tables import Column
+from specs.transforms import TransformSpec
+
+
+class Parameter(SpecModel):
+    """A number that a query takes; written ``{name}`` there."""
+
+    name: Identifier
+    value: float | int
+    description: str
+
+
+class ViewSpec(SpecModel):
+    """One view; it reads its tables as the catalog's owner, whoever asks."""
+
+    view: str = Field(pattern=r"^(silver|gold|ops)\.[a-z_]+$")
+    description: str
+    source: str | None = None
+    parameters: tuple[Parameter, ...] = ()
+    columns: tuple[Column, ...] = Field(min_length=1, description="types are Trino's")
+    query: str
+
+    def sql(self, transforms: TransformSpec) -> str:
+        """The query with its parameters filled in, each written ``{name}``.
+
+        Raises:
+            KeyError: the query names a parameter that nobody defines.
+        """
+        known: dict[str, float | int] = {
+            "primary_window_seconds": transforms.primary.size_seconds,
+            **{parameter.name: parameter.value for parameter in self.parameters},
+        }
+        return self.query.strip().format_map(known)
+
+
+class AccessSpec(SpecModel):
+    """What one user of SQL may read; nobody writes."""
+
+    user: Identifier
+    description: str
+    schemas: tuple[Identifier, ...] = Field(min_length=1)
+
+
+class Access(SpecModel):
+    """All users."""
+
+    users: tuple[AccessSpec, ...] = Field(min_length=1)

@@ -1,0 +1,18 @@
+"""Superset's configuration: everything below one folder, which SUPERSET_FOLDER names."""
+
+import os
+from pathlib import Path
+
+FOLDER = Path(os.environ["SUPERSET_FOLDER"])
+SECRET_KEY = (FOLDER / "secret_key").read_text().strip()
+SQLALCHEMY_DATABASE_URI = f"sqlite:///{FOLDER / 'superset.db'}?check_same_thread=false"
+DATA_DIR = str(FOLDER)
+FEATURE_FLAGS = {"VERSIONED_EXPORT": True}
+ROW_LIMIT = 5000
+SQLLAB_TIMEOUT = 60
+SUPERSET_WEBSERVER_TIMEOUT = 120
+RATELIMIT_STORAGE_URI = "memory://"
+TALISMAN_ENABLED = True
+SESSION_COOKIE_SAMESITE = "Lax"
+WTF_CSRF_ENABLED = True
+SCARF_ANALYTICS = False
