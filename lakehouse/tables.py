@@ -3,11 +3,10 @@
 import json
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ from pyarrow.dataset import Dataset
 
 from lakehouse.delta_checksum import Held, write_checksum
 from lakehouse.delta_log import LOG, expired, log_files
+from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
-from lakehouse.sql_text import quoted
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
 from specs.ops import Retry
-from specs.tables import TableSpec, arrival
+from specs.tables import TableSpec
 
 COMMITS_PER_CHECKPOINT = 50
 MOVES_PER_SNAPSHOT = 20
@@ -33,9 +32,6 @@ MOVES_PER_SNAPSHOT = 20
 to open the table anew takes 8 ms."""
 
 ROWS_WRITTEN = ("num_added_rows", "num_target_rows_inserted", "num_target_rows_updated")
-Partition = list[tuple[str, str, str]]
-"""Filter for one partition."""
-
 NOTE_KEY, ID_KEY = "traffic", "traffic_commit"
 
 
@@ -205,7 +201,7 @@ class LakeTable:
         """
         steps = tuple(steps)
         shaped = self._shaped(rows)
-        predicate, commit_id = _match(self.spec, shaped), uuid.uuid4().hex
+        predicate, commit_id = match(self.spec, shaped), uuid.uuid4().hex
 
         def once() -> None:
             self.refresh()
@@ -255,6 +251,9 @@ class LakeTable:
         is_due = (self.version + 1) % COMMITS_PER_CHECKPOINT == 0
         return operation(name, self.spec.table, self.folder, is_checkpoint_due=is_due)
 
+    def _file_stats(self) -> pa.Table:
+        return pa.table(self._delta.get_add_actions(flatten=True))
+
     def compact(self, note: Note, *, min_files: int, target_bytes: int) -> tuple[int, int]:
         """Merge the small files of each partition that has at least ``min_files`` of them.
 
@@ -265,7 +264,8 @@ class LakeTable:
             Unavailable: other commits kept conflicting, past the bound in ops.yaml.
         """
         removed = added = 0
-        for partition in self._crowded(min_files, target_bytes):
+        self.refresh()
+        for partition in crowded(self._file_stats(), self.spec, min_files, target_bytes):
 
             def once(partition: Partition = partition) -> None:
                 nonlocal removed, added
@@ -281,20 +281,6 @@ class LakeTable:
             self._retry_conflicts(once)
         return removed, added
 
-    def _crowded(self, min_files: int, target_bytes: int) -> list[Partition]:
-        """Partitions with at least ``min_files`` files below half of ``target_bytes``."""
-        self.refresh()
-        files = pa.table(self._delta.get_add_actions(flatten=True))
-        small = files.filter(pc.less(files["size_bytes"], target_bytes // 2))
-        columns = self.spec.folders
-        names = [f"partition.{column}" for column in columns]
-        counted = Counter(zip(*(small[name].to_pylist() for name in names), strict=True)
-                          if names else [()] * small.num_rows)  # fmt: skip
-        return [
-            [(name, "=", _partition_value(value)) for name, value in zip(columns, key, strict=True)]
-            for key, count in counted.items() if count >= min_files
-        ]  # fmt: skip
-
     def expire(self, before: datetime, note: Note) -> int:
         """Delete what arrived before ``before``; returns the rows.
 
@@ -309,7 +295,7 @@ class LakeTable:
         def once() -> None:
             nonlocal deleted
             self.refresh()
-            predicate = self._arrived_before(before)
+            predicate = arrived_before(self._file_stats(), self.spec, before)
             if predicate is not None:
                 properties = _properties(note, (), uuid.uuid4().hex)
                 done = self._delta.delete(predicate, commit_properties=properties)
@@ -317,25 +303,6 @@ class LakeTable:
 
         self._retry_conflicts(once)
         return deleted
-
-    def _arrived_before(self, before: datetime) -> str | None:
-        """Filter for the rows that arrived before, told by the files' statistics; None for none."""
-        stamp = arrival(self.spec)
-        files = pa.table(self._delta.get_add_actions(flatten=True))
-        if stamp is None or f"max.{stamp}" not in files.schema.names:
-            return None
-        if not self.spec.partition_by:
-            oldest = pc.min(files[f"min.{stamp}"]).as_py()
-            is_due = oldest is not None and _utc(oldest) < before
-            moment = f"arrow_cast('{before.isoformat()}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
-            return f"{stamp} < {moment}" if is_due else None
-        (day,) = self.spec.partition_by
-        newest = files.group_by(f"partition.{day}").aggregate([(f"max.{stamp}", "max")])
-        gone = [
-            _literal(row[f"partition.{day}"]) for row in newest.to_pylist()
-            if row[f"max.{stamp}_max"] is not None and _utc(row[f"max.{stamp}_max"]) < before
-        ]  # fmt: skip
-        return f"{day} IN ({', '.join(gone)})" if gone else None
 
     def checkpoint(self) -> None:
         """Write a checkpoint of the newest version, for readers to start from."""
@@ -419,39 +386,6 @@ def _properties(note: Note, steps: tuple[Step, ...], commit_id: str) -> CommitPr
         custom_metadata={NOTE_KEY: json.dumps(asdict(note)), ID_KEY: commit_id},
         app_transactions=[Transaction(step.writer, step.after) for step in steps],
     )
-
-
-def _partition_value(value: object) -> str:
-    """As Delta writes it in a folder's name."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _utc(moment: datetime) -> datetime:
-    """Statistics may come without their zone."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-def _literal(value: object) -> str:
-    if isinstance(value, datetime):
-        return f"TIMESTAMP '{value.isoformat()}'"
-    if isinstance(value, date):
-        return f"DATE '{value.isoformat()}'"
-    return quoted(str(value))
-
-
-def _match(spec: TableSpec, rows: pa.Table) -> str:
-    """Join on the key; the partitions and times at hand keep other files from being read."""
-    keys = [f"target.{name} = source.{name}" for name in spec.key]
-    if not rows.num_rows:
-        return " AND ".join(keys)
-    for name in spec.partition_by:
-        values = ", ".join(_literal(value) for value in pc.unique(rows[name]).to_pylist())
-        keys.append(f"target.{name} IN ({values})")
-    for name in spec.key:
-        if pa.types.is_timestamp(rows.schema.field(name).type):
-            first, last = (_literal(one.as_py()) for one in pc.min_max(rows[name]).values())
-            keys.append(f"target.{name} >= {first} AND target.{name} <= {last}")
-    return " AND ".join(keys)
 
 
 class Lake:

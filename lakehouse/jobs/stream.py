@@ -7,7 +7,8 @@ ahead of the tables; a start brings them up to it from bronze.
 import gc
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
 from lakehouse.jobs.checkpoint import Span, last_finished, span, start_options, writer
+from lakehouse.jobs.dropped import Dropped, dropped, keep, verdicts
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.model_watch import ModelWatch
@@ -92,11 +94,9 @@ class Stream:
         """
         self._lake.table(BRONZE)
         spec = self._lake.specs.transforms
-        self.take_up(
-            Windows(
-                spec, self._checkpoint, partial(bronze_panes, spark, self._lake, end=FAR_FUTURE)
-            )
-        )
+        started: Future[StreamingQuery] = Future()
+        read_panes = partial(bronze_panes, spark, self._lake, end=FAR_FUTURE)
+        self.take_up(Windows(spec, self._checkpoint, read_panes), lambda: dropped(started.result()))
         events = (
             spark.readStream.format("delta")
             .options(**start_options(self._lake.folder(BRONZE), self._checkpoint))
@@ -106,7 +106,7 @@ class Stream:
         )
         every = f"{round(pace.trigger_seconds * 1000)} milliseconds"
         trigger = {"availableNow": True} if once else {"processingTime": every}
-        return (
+        query = (
             pane_aggregate(events, spec)
             .writeStream.queryName("traffic-stream")
             .outputMode("update")
@@ -115,6 +115,8 @@ class Stream:
             .foreachBatch(self.take_batch)
             .start()
         )
+        started.set_result(query)
+        return query
 
     def take_batch(self, changed: "DataFrame", batch_id: int) -> None:
         """Sum up one micro-batch and hand it on to silver and gold.
@@ -132,6 +134,7 @@ class Stream:
                 raise Stopped
             panes = changed.toArrow()
             plan = span(self._checkpoint, batch_id)
+            keep(self._checkpoint, batch_id, self._read_dropped())
             failpoint("stream.batch_begun")
             self._tables_side.take(lambda: self._bring(panes, plan, batch_id))
 
@@ -178,13 +181,18 @@ class Stream:
         """Wait until silver and gold have the batch at hand; raises what refused it."""
         self._tables_side.finish()
 
-    def take_up(self, windows: Windows) -> None:
+    def take_up(self, windows: Windows, read_dropped: Callable[[], Dropped]) -> None:
         """Bring into the tables what the checkpoint has finished and they lack.
+
+        Args:
+            windows: nothing summed up yet.
+            read_dropped: what Spark left out of the batch that it has just summed up.
 
         Raises:
             GateFailed: it was refused.
         """
         self._stopping, self._tables_side, self._windows = False, OneBehind(), windows
+        self._read_dropped = read_dropped
         finished = last_finished(self._checkpoint)
         told = None
         if finished is not None:
@@ -218,8 +226,10 @@ class Stream:
             rows, pa.scalar(plan.watermark, TIMESTAMP), pa.scalar(at, TIMESTAMP)
         )
         note, name = self._note(plan, batch_id), writer(self._checkpoint)
-        if rows.num_rows:
-            self.done.silver_rows += self.silver.merge_batch(rows, note, name, batch_id)
+        left_out = verdicts(self._checkpoint, batch_id)
+        if rows.num_rows or left_out:
+            told = replace(note, verdicts=left_out)
+            self.done.silver_rows += self.silver.merge_batch(rows, told, name, batch_id)
             self.silver.publish(rows, news_only=True)
             self.done.batches += 1
         failpoint("stream.between_silver_and_gold")

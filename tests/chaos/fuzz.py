@@ -64,18 +64,21 @@ def _roads() -> pa.Table:
 
 @cache
 def _events() -> tuple[tuple[bytes, bytes], ...]:
-    """Keys and values of good events."""
+    """Keys and values of good events, of both schema versions."""
     draw, found = random.Random(0), []
     for number in range(500):
         name = f"simulator:{number % 20}"
         moment = AT - timedelta(milliseconds=draw.randrange(3_600_000))
-        event = {
+        event: dict[str, Any] = {
             "event_id": f"e{number}", "source": "simulator", "segment_id": name,
             "event_time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "speed_kmh": round(draw.uniform(5, 120), 2), "vehicle_count": draw.randrange(30),
             "occupancy_ratio": round(draw.random(), 3), "travel_time_s": draw.randrange(60) / 2,
             "status": "ok", "schema_version": 1,
         }  # fmt: skip
+        if number % 2:
+            event |= {"schema_version": 2, "sensor_id": f"{name}:a"}
+            event["traversal_time_s"] = event.pop("travel_time_s")
         found.append((name.encode(), msgspec.json.encode(event)))
     return tuple(found)
 

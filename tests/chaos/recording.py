@@ -172,6 +172,7 @@ def replay(folder: Path, home: Path, bootstrap: str, registry: str, pause_at: in
 
     With ``pause_at`` it waits before that batch for the champion to change.
     """
+    from lakehouse.jobs.dropped import Dropped
     from lakehouse.jobs.model_watch import ModelWatch
     from lakehouse.jobs.stream import Stream
     from lakehouse.jobs.windows import Windows
@@ -190,7 +191,7 @@ def replay(folder: Path, home: Path, bootstrap: str, registry: str, pause_at: in
     stream = Stream(Lake(settings.lake, specs), checkpoint, KafkaPublisher(bootstrap), models)
     for part in ("offsets", "commits"):
         (checkpoint / part).mkdir(exist_ok=True)
-    stream.take_up(Windows(specs.transforms, checkpoint, read_panes))
+    stream.take_up(Windows(specs.transforms, checkpoint, read_panes), Dropped)
     finished = len(list((checkpoint / "commits").iterdir()))
     for number in range(finished, recording.batches):
         if number == pause_at:
