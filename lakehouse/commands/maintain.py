@@ -17,6 +17,7 @@ def maintain(
 ) -> None:
     """Compact, checkpoint, clean logs, vacuum and expire, while everything runs."""
     from lakehouse.jobs.maintenance import maintain as job
+    from lakehouse.jobs.upkeep_metrics import write_metrics
     from lakehouse.journal import now
     from lakehouse.settings import Settings
     from lakehouse.signals import stop_on_signals
@@ -31,6 +32,7 @@ def maintain(
             time.sleep(0.2)
             continue
         done = job(lake, settings.checkpoints / "stream", now())
+        write_metrics(lake.specs.ops, done, settings.home / "metrics" / "maintain.prom")
         if quiet:
             pass
         elif as_json:

@@ -11,6 +11,7 @@ import pytest
 
 from lakehouse.delta_log import log_files
 from lakehouse.jobs.maintenance import Upkeep, maintain
+from lakehouse.jobs.upkeep_metrics import write_metrics
 from lakehouse.ledger import project
 from lakehouse.tables import Lake, Note, Step
 from tests.edited_specs import edited_specs
@@ -88,6 +89,18 @@ def test_files_and_logs_stay_few_at_a_commit_a_second(hasty: Lake, tmp_path: Pat
     assert fresh.table(SILVER).read().num_rows == COMMITS // 60 + 1
     noted = fresh.table(LEDGER).read()
     assert pc.sum(noted["rows_written"]).as_py() == COMMITS
+
+
+def test_prometheus_is_told_how_many_files_each_table_has(hasty: Lake, tmp_path: Path) -> None:
+    upkeeps = [Upkeep(BRONZE, files=3, log_files=7), Upkeep(SILVER, files=1, log_files=2)]
+    write_metrics(hasty.specs.ops, upkeeps, tmp_path / "metrics" / "maintain.prom")
+    lines = (tmp_path / "metrics" / "maintain.prom").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [
+        'traffic_table_files{table="bronze.traffic_event"} 3.0',
+        'traffic_table_files{table="silver.segment_metric"} 1.0',
+        'traffic_table_log_files{table="bronze.traffic_event"} 7.0',
+        'traffic_table_log_files{table="silver.segment_metric"} 2.0',
+    ]
 
 
 def test_what_the_stream_has_not_read_stays(hasty: Lake, tmp_path: Path) -> None:
