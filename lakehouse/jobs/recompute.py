@@ -124,6 +124,11 @@ class GoldRecompute:
         self._scores = GatedTable(lake, SCORES, self._journal, publisher)
         self._kpis = GatedTable(lake, KPI, self._journal)
 
+    @property
+    def has_model(self) -> bool:
+        """It makes scores, not only KPIs."""
+        return self._model is not None
+
     def recompute(self, asked: Range) -> int:
         """Bring scores and KPIs of windows that start in ``asked`` up to silver; rows written.
 

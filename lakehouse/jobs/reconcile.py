@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from lakehouse.jobs.bronze_panes import BRONZE
 from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompute
+from lakehouse.jobs.unscored import first_scored, unscored
 from lakehouse.sql import select
 from lakehouse.tables import Lake
 
@@ -141,7 +142,10 @@ def touched_ranges(starts: list[datetime], *, before: timedelta, after: timedelt
 
 
 class Reconciler:
-    """Brings late readings into silver and gold, again and again at little cost."""
+    """Brings late readings into silver and gold, and scores that no model was there to make.
+
+    Does it again and again, at little cost.
+    """
 
     def __init__(
         self, lake: Lake, silver: SilverRecompute, gold: Callable[[], GoldRecompute]
@@ -149,9 +153,13 @@ class Reconciler:
         """Work on ``lake``; ``gold`` gives the recompute with the champion of the moment."""
         self._lake, self._silver, self._gold = lake, silver, gold
         self._checked: Checked | None = None
+        self._scored_until: datetime | None = None
 
     def reconcile(self) -> int:
-        """Recompute the final windows that lack readings; returns the rows of silver written.
+        """Recompute the final windows that lack readings or scores.
+
+        Returns:
+            Rows of silver that were written.
 
         Raises:
             GateFailed: a row breaks a rule; nothing of its day was committed.
@@ -174,4 +182,18 @@ class Reconciler:
             for part in touched_ranges(starts, before=timedelta(0), after=reach):
                 gold.recompute(part)
         self._checked = checked
+        self._score(final - size)
         return written
+
+    def _score(self, until: datetime) -> None:
+        """Score the windows that ended up to ``until`` and have none; the stream has the newest."""
+        since = self._scored_until or first_scored(self._lake)
+        if since is None or not (starts := unscored(self._lake, since, until)):
+            self._scored_until = since and max(since, until)
+            return
+        gold = self._gold()
+        if gold.has_model:
+            size = timedelta(seconds=self._lake.specs.transforms.primary.size_seconds)
+            for part in touched_ranges(starts, before=timedelta(0), after=size):
+                gold.recompute(part)
+            self._scored_until = max(since, until)

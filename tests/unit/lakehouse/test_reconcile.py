@@ -11,6 +11,7 @@ from lakehouse.tables import Lake, Note
 from tests.rows import after, metric, reading, table
 
 BRONZE, SILVER = "bronze.traffic_event", "silver.segment_metric"
+SCORES = "gold.congestion_scores"
 NOTE = Note(job="test", spec_version="v")
 MINUTES = timedelta(minutes=1)
 
@@ -152,6 +153,11 @@ class Gold(GoldRecompute):
 
     def __init__(self) -> None:
         self.asked: list[Range] = []
+        self.is_up = True
+
+    @property
+    def has_model(self) -> bool:
+        return self.is_up
 
     def recompute(self, asked: Range) -> int:
         self.asked.append(asked)
@@ -186,3 +192,36 @@ def test_every_window_that_holds_a_late_reading_is_recomputed_and_what_looks_bac
     assert gold.asked == [Range(after(1200), after(1200 + 13 * 300))]
     assert reconciler.reconcile() == 0
     assert len(silver.asked) == len(gold.asked) == 1
+
+
+def test_windows_that_no_model_scored_are_scored_once_there_is_one(
+    lake: Lake, recomputes: Recomputes
+) -> None:
+    silver, gold = recomputes
+    starts = (0, 300, 600, 900, 1200)
+    land(lake, *(reading(number, start) for number, start in enumerate(starts)))
+    stream(lake, *(metric("s:a", start, is_final=True) for start in starts))
+    score(lake, 300)
+    score(lake, 900)
+    reconciler = Reconciler(lake, silver, lambda: gold)
+    gold.is_up = False
+    reconciler.reconcile()
+    assert gold.asked == []
+    gold.is_up = True
+    reconciler.reconcile()
+    assert gold.asked == [Range(after(600), after(900))]  # 1200 is the stream's to score
+    score(lake, 600)
+    reconciler.reconcile()
+    assert len(gold.asked) == 1
+
+
+def score(lake: Lake, seconds: float) -> None:
+    """A score of segment s:a's window that starts then."""
+    start = after(seconds)
+    row = {
+        "segment_id": "s:a", "source": "s", "window_start": start, "window_date": start.date(),
+        "horizon_minutes": 15, "target_start": start + 15 * MINUTES, "is_final": True,
+        "congestion_probability": 0.5, "speed_kmh_predicted": 45.0, "model_name": "congestion",
+        "model_version": 1, "revision": 0, "kafka_timestamp_max": start, "scored_at": start,
+    }  # fmt: skip
+    lake.table(SCORES).merge(table(lake, SCORES, [row]), NOTE)
