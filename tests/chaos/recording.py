@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 INPUTS = ("bronze.traffic_event", "bronze.dead_letter", "silver.road_segment")
 OUTPUTS = ("silver.segment_metric", "gold.congestion_scores", "gold.network_kpi")
 STEPS = 10
+BATCH_BYTES = 60_000
+"""Some files of bronze: a dozen batches in all, so that a cycle takes seconds."""
+
 SWAP_SECONDS = 30.0
 
 
@@ -161,7 +164,7 @@ def _record(folder: Path, bootstrap: str) -> None:
 
     lake = Lake(settings.lake, load_specs())
     stream = Recorder(lake, folder / "checkpoint", KafkaPublisher(bootstrap), None)
-    query = stream.start(session(settings), StreamPace(0, 1), once=True)
+    query = stream.start(session(settings), StreamPace(0, BATCH_BYTES), once=True)
     stream.run(query, lambda: False, lambda: None)
     stream.close()
     print(json.dumps(stream.report()))

@@ -1,11 +1,13 @@
 """What a plan holds, that failpoints fire where they say, and a few kills end to end."""
 
+import json
 import re
 import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,9 @@ from specs.errors import WrongInput
 from tests.chaos.plan import plan
 
 ROOT = Path(__file__).parents[2]
+CYCLES = 60
+"""With a fifth at random, as many as it takes to come to every failpoint."""
+
 WRITER = """
 import sys
 from pathlib import Path
@@ -38,6 +43,34 @@ def test_every_failpoint_comes_once_before_one_comes_twice() -> None:
     names = [c.failpoint.split("#")[0].split("@")[0] for c in plan(200, 1) if c.failpoint]
     assert set(names[: len(POINTS)]) == set(POINTS)
     assert max(Counter(names).values()) - min(Counter(names).values()) <= 1
+
+
+@pytest.mark.stack
+def test_after_a_kill_at_every_failpoint_the_tables_are_what_they_would_have_been(
+    tmp_path: Path,
+) -> None:
+    report = run("tests.chaos", "--fast", "--cycles", str(CYCLES), "--folder", str(tmp_path))
+    assert report["failed"] == []
+    assert report["cycles"] == CYCLES
+    assert set(POINTS) <= set(report["by_failpoint"])
+
+
+@pytest.mark.stack
+def test_of_a_million_arbitrary_records_each_is_classified(tmp_path: Path) -> None:
+    report = run("tests.chaos.fuzz", "--records", "1000000", "--folder", str(tmp_path))
+    assert report["faults"] == []
+    assert report["records"] == 1_000_000
+    assert report["accepted"] > 100_000
+    assert len(report["dead_by_rule"]) > 15
+
+
+def run(module: str, *arguments: str) -> dict[str, Any]:
+    """Run a module of ours; what it prints on its last line, as pytest shows what it says."""
+    command = [sys.executable, "-m", module, "--seed", "0", *arguments]
+    done = subprocess.run(command, check=False, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert done.stdout, f"{module} ended with exit code {done.returncode}"
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
 
 
 def test_every_kind_of_process_is_killed() -> None:

@@ -5,18 +5,31 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from lakehouse.delta_log import LOG
+from lakehouse.jobs.maintenance import maintain
+from lakehouse.jobs.reconcile import final_until
+from lakehouse.jobs.unscored import SCORES, first_scored, unscored
+from lakehouse.journal import now
 from lakehouse.runtime import process, stack
 from lakehouse.runtime.kafka import KAFKA
+from lakehouse.runtime.mlflow import MLFLOW
+from lakehouse.runtime.server import free_port
+from lakehouse.tables import Lake
+from specs.loader import load_specs
+from tests.chaos.__main__ import HASTY
 from tests.chaos.child import Child, traffic
+from tests.chaos.recording import outputs
+from tests.chaos.registry import register_small
 from tests.chaos.world import PATIENCE_SECONDS, World, wait_until, world
+from tests.edited_specs import edited_folder
 
 pytestmark = pytest.mark.stack
 
@@ -173,6 +186,86 @@ def _land_an_hour_ahead() -> None:
     traffic("land", "--once")
 
 
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A city of its own, with a model registry that is stopped and started."""
+    folder = tmp_path_factory.mktemp("registry")
+    with world(folder / "home", seed=8, mlflow_port=free_port()) as made:
+        stack.up(made.settings, (MLFLOW,))
+        register_small(registry_of(made)["mlflow_uri"])
+        yield made
+
+
+def registry_of(town: World) -> dict[str, str]:
+    return {
+        "mlflow_uri": MLFLOW.endpoint.format(port=town.settings.mlflow_port),
+        "spark_driver_memory": "700m", "model_poll_seconds": "0.5", "reconcile_seconds": "1",
+    }  # fmt: skip
+
+
+def audit(town: World) -> None:
+    with town.command("audit", "--json", name="audit", **registry_of(town)) as child:
+        assert child.ended(PATIENCE_SECONDS) == 0, child.said()
+
+
+def caught_up(town: World) -> dict[str, pa.Table]:
+    """Silver and gold once the stream has read all of bronze, late readings included."""
+    town.run("stream", "--once", name="stream", **registry_of(town))
+    town.run("silver", "reconcile", name="reconcile", **registry_of(town))
+    return outputs(town.settings, without=("revision",))
+
+
+def test_while_the_registry_is_down_silver_goes_on_and_gold_catches_up(town: World) -> None:
+    town.land_in_steps(4)
+    caught_up(town)
+    process.stop(town.settings.run, [MLFLOW.name], grace_seconds=0)
+    with town.command("stream", name="orphan", **registry_of(town)) as stream:
+        known, scored = final_until(town.lake()), scores(town)
+        town.land_in_steps(6)
+        wait_until(
+            lambda: final_until(town.lake()) != known or not stream.is_alive, "silver goes on"
+        )
+        assert stream.is_alive, stream.said()
+        assert scores(town) == scored
+        assert missing(town) != []
+        stack.up(town.settings, (MLFLOW,))
+        wait_until(lambda: not missing(town) or not stream.is_alive, "gold has caught up")
+        stream.signal(signal.SIGTERM)
+        stream.report(PATIENCE_SECONDS)
+    town.run("stream", "--once", name="stream", **registry_of(town))
+    audit(town)
+
+
+def scores(town: World) -> int:
+    return town.lake().table(SCORES).read(columns=["window_start"]).num_rows
+
+
+def missing(town: World) -> list[datetime]:
+    """Final windows without a score, but for the newest, which the stream may be scoring."""
+    lake = town.lake()
+    first, final = first_scored(lake), final_until(lake)
+    assert first is not None
+    assert final is not None
+    return unscored(lake, first, final - timedelta(minutes=5))
+
+
+@pytest.mark.parametrize("is_log_cleaned", [False, True])
+def test_a_lost_checkpoint_is_rebuilt_from_bronze(
+    town: World, tmp_path: Path, is_log_cleaned: bool
+) -> None:
+    town.send(SOME)
+    land(town)
+    town.land_in_steps(4)
+    before = caught_up(town)
+    if is_log_cleaned:  # the new stream cannot read commit after commit
+        hasty = load_specs(edited_folder(tmp_path, *HASTY))
+        maintain(Lake(town.settings.lake, hasty), town.settings.checkpoints / "stream", now())
+        assert not (town.lake().folder(BRONZE) / LOG / f"{0:020}.json").exists()
+    shutil.rmtree(town.settings.checkpoints / "stream")
+    assert caught_up(town) == before
+    audit(town)
+
+
 def test_offsets_that_retention_took_unread_stop_the_lander_and_say_so(city: World) -> None:
     """Last: the topic is not whole any more."""
     city.send(SOME)
@@ -184,3 +277,6 @@ def test_offsets_that_retention_took_unread_stop_the_lander_and_say_so(city: Wor
     with city.command("land", name="late") as lander:
         assert lander.ended(PATIENCE_SECONDS) == 1
         assert "offsets that were never landed are gone from Kafka" in lander.log.read_text()
+    with city.command("audit", "--json", name="audit") as audit:
+        assert audit.ended(PATIENCE_SECONDS) == 1
+        assert "landed offsets that Kafka has deleted since" in audit.log.read_text()
