@@ -157,7 +157,7 @@ def correct_all(home: Path, bootstrap: str, registry: str) -> None:
 
 def kill_maintenance(stage: Stage, cycle: Cycle) -> Faults:
     """Kill `traffic maintain`; the tables hold what they held, and the next run does the rest."""
-    home = stage.recording.home(stage.folder / "maintained", commits=70)
+    home = stage.recording.home(stage.folder / "maintained", commits=80)
     with _driver(stage, home, None, None) as driver:
         driver.report(PATIENCE_SECONDS)
     environment = {} if cycle.failpoint is None else {VARIABLE: cycle.failpoint}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 INPUTS = ("bronze.traffic_event", "bronze.dead_letter", "silver.road_segment")
 OUTPUTS = ("silver.segment_metric", "gold.congestion_scores", "gold.network_kpi")
 STEPS = 10
-BATCH_BYTES = 60_000
+BATCH_BYTES = 18_000
 """Some files of bronze: a dozen batches in all, so that a cycle takes seconds."""
 
 SWAP_SECONDS = 30.0
