@@ -77,6 +77,9 @@ def _ops_faults(specs: Specs) -> Iterator[str]:
     for name in specs.ops.retention:
         if name not in kept:
             yield f"ops.yaml: retention names {name}, which is neither a table nor a topic"
+    upkeep = specs.ops.maintenance
+    if upkeep.replaced_file_hours < upkeep.log_hours:
+        yield "ops.yaml: maintenance: replaced_file_hours is below log_hours"
 
 
 def _view_faults(specs: Specs) -> Iterator[str]:

@@ -90,7 +90,10 @@ def silver_reconcile() -> None:
     from lakehouse.jobs.reconcile import Reconciler
 
     settings, lake = open_lake()
-    reconciler = Reconciler(lake, _silver_job(settings, lake), lambda: _gold_job(settings, lake))
+    reconciler = Reconciler(
+        lake, settings.checkpoints / "stream",
+        _silver_job(settings, lake), lambda: _gold_job(settings, lake),
+    )  # fmt: skip
     print(json.dumps({"rows_written": reconciler.reconcile()}))
 
 

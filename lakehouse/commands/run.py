@@ -32,7 +32,10 @@ def _reconciliation(
     lake = Lake(settings.lake, load_specs())
     publisher = KafkaPublisher(kafka_bootstrap(settings))
     silver = SilverRecompute(spark, lake, publisher)
-    reconciler = Reconciler(lake, silver, lambda: GoldRecompute(lake, models.model, publisher))
+    reconciler = Reconciler(
+        lake, settings.checkpoints / "stream", silver,
+        lambda: GoldRecompute(lake, models.model, publisher),
+    )  # fmt: skip
     due = time.monotonic() + settings.reconcile_seconds
 
     def beside() -> None:

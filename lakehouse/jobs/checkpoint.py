@@ -24,6 +24,19 @@ class Span:
     watermark: datetime
 
 
+@dataclass(frozen=True)
+class Told:
+    """How far silver and gold have come with bronze.
+
+    Attributes:
+        through: last version of bronze.traffic_event that they have taken in.
+        watermark: of their newest batch.
+    """
+
+    through: int
+    watermark: datetime
+
+
 def _versions_read(text: str) -> int:
     """Number of bronze versions (from 0) that an offset covers completely."""
     offset = json.loads(text)
@@ -67,15 +80,25 @@ def writer(folder: Path) -> str:
     return "stream/" + str(json.loads((folder / "metadata").read_text())["id"])
 
 
-def told_through(lake: Lake, folder: Path) -> int:
-    """Last bronze version that silver and gold have taken in; -1 before the first batch.
+def told(lake: Lake, folder: Path) -> Told | None:
+    """How far silver and gold are; None before the first batch.
 
     The KPIs' commit is a batch's last. Spark itself may be a batch ahead, see `read_through`.
     """
+    if not (folder / "metadata").exists():
+        return None
     kpis = lake.table("gold.network_kpi")
     kpis.refresh()
-    batch_id = kpis.progress(writer(folder)) if (folder / "metadata").exists() else None
-    return -1 if batch_id is None else _versions_read(_lines(folder, batch_id)[1]) - 1
+    batch_id = kpis.progress(writer(folder))
+    if batch_id is None:
+        return None
+    return Told(_versions_read(_lines(folder, batch_id)[1]) - 1, span(folder, batch_id).watermark)
+
+
+def told_through(lake: Lake, folder: Path) -> int:
+    """Last bronze version that silver and gold have taken in; -1 before the first batch."""
+    reached = told(lake, folder)
+    return -1 if reached is None else reached.through
 
 
 def start_options(table: Path, folder: Path) -> dict[str, str]:

@@ -41,7 +41,9 @@ def maintain(lake: Lake, checkpoint: Path, now: datetime) -> list[Upkeep]:
     """Expire, compact, checkpoint, clean the log and vacuum every table that exists.
 
     What the stream or the ledger have still to read stays, however old it is: their table is then
-    only compacted, and the result says what was postponed.
+    only compacted, and the result says what was postponed. No commit that the log keeps names a
+    file that is gone: a compaction is followed by a checkpoint, behind which the log is cleaned up
+    before the replaced files go, and ops.yaml keeps those at least as long.
 
     Args:
         lake: the tables.
@@ -64,16 +66,16 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Path, now: datetime) -> 
         done = replace(done, compacted=compacted)
     except Unavailable as conflict:
         done = replace(done, postponed=str(conflict))
-    _checkpoint_if_due(table)
-    read = _read_through(table, checkpoint)
+    if done.compacted or _is_checkpoint_due(table):
+        table.checkpoint()
+    read, before = _read_through(table, checkpoint), now - timedelta(hours=rules.log_hours)
+    cleaned = table.clean_log(before, min(read, _noted_through(lake, table)))
     if _has_read_since(table, read, now - timedelta(hours=rules.replaced_file_hours)):
         vacuumed = table.vacuum(rules.replaced_file_hours)
         vacuumed += table.vacuum(rules.orphan_hours, orphans=True)
         done = replace(done, vacuumed_files=vacuumed)
     else:
         done = replace(done, postponed="vacuum waits for the stream")
-    before = now - timedelta(hours=rules.log_hours)
-    cleaned = table.clean_log(before, min(read, _noted_through(lake, table)))
     return replace(
         done,
         cleaned_log_files=cleaned,
@@ -87,11 +89,10 @@ def _expire(lake: Lake, table: LakeTable, note: Note, now: datetime) -> int:
     return 0 if kept is None else table.expire(now - timedelta(days=kept.days), note)
 
 
-def _checkpoint_if_due(table: LakeTable) -> None:
+def _is_checkpoint_due(table: LakeTable) -> bool:
     """Commits between two checkpoints are what opening a table costs."""
     newest = max((f.version for f in log_files(table.folder) if f.is_checkpoint), default=0)
-    if table.refresh() - newest >= COMMITS_PER_CHECKPOINT // 2:
-        table.checkpoint()
+    return table.refresh() - newest >= COMMITS_PER_CHECKPOINT // 2
 
 
 def _noted_through(lake: Lake, table: LakeTable) -> int:

@@ -1,65 +1,101 @@
-"""Late readings: finds the windows whose events silver has not counted, and recomputes them."""
+"""Late readings: finds the windows whose events silver has not counted, and recomputes them.
 
-from collections.abc import Callable, Mapping
+The stream drops a reading as old as its watermark. So it is looked for in the commits of bronze
+that the stream has taken in since the last check, and its window is compared with silver's count.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow.dataset import Dataset, dataset
 
+from lakehouse.added_files import added_files, oldest_commit
 from lakehouse.jobs.bronze_panes import BRONZE
+from lakehouse.jobs.checkpoint import Told, told, writer
 from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompute
 from lakehouse.jobs.unscored import first_scored, unscored
 from lakehouse.sql import select
-from lakehouse.tables import Lake
+from lakehouse.tables import Lake, Note, Step
+from specs.errors import Fenced
 
 MICROSECOND = timedelta(microseconds=1)
+NONE = pa.schema(
+    [("version", pa.int64()), ("window_start", pa.timestamp("us", tz="UTC"))]
+).empty_table()
 
 
 @dataclass(frozen=True)
-class Checked:
-    """How far earlier checks went.
+class Late:
+    """Readings as old as the watermark, in some commits of bronze.
 
     Attributes:
-        offsets: partition to the last offset that was looked at, open windows excepted. Not a
-            time: a reading is stamped before its commit, so one of an earlier stamp may come.
-        final_until: windows that ended up to then were final.
+        starts: of the final primary windows that they belong to, in order.
+        through: last version that holds none of a window still open; the next check goes on there.
     """
 
-    offsets: Mapping[int, int]
-    final_until: datetime
+    starts: list[datetime]
+    through: int
 
 
-def final_until(lake: Lake) -> datetime | None:
-    """End of the newest final window of silver; None where none is."""
-    silver = lake.table(SILVER)
-    silver.refresh()
-    ends = silver.read(columns=["window_end"], where=pc.field("is_final"))["window_end"]
-    return pc.max(ends).as_py() if len(ends) else None
+def late(lake: Lake, after: int, reached: Told) -> Late:
+    """Look for late readings in the commits of bronze past ``after``.
 
-
-def uncounted(
-    lake: Lake, final: datetime, checked: Checked | None = None
-) -> tuple[list[datetime], Checked]:
-    """Starts of the final primary windows where bronze and silver disagree on a count of events.
-
-    Bronze's side is counted anew, so that whatever the stream dropped, for whatever reason, is
-    found. Windows that the stream may still change are left to it.
-
-    Args:
-        lake: the tables.
-        final: windows that end up to then are final.
-        checked: what an earlier call has seen; only what has come since is looked at.
-
-    Returns:
-        The starts, in order, and what this call has seen.
+    Some of them are counted: those that came before the watermark was where it is now.
     """
     size = timedelta(seconds=lake.specs.transforms.primary.size_seconds)
-    starts, seen = _candidates(lake, final, checked, size)
-    return (_disagreeing(lake, starts, size) if starts else []), seen
+    found = _as_old_as(lake, after, reached, size)
+    ends = pc.add(found["window_start"], pa.scalar(size, pa.duration("us")))
+    is_final = pc.less_equal(ends, pa.scalar(reached.watermark, ends.type))
+    first_open = pc.min(found["version"].filter(pc.invert(is_final))).as_py()
+    return Late(
+        starts=sorted(pc.unique(found["window_start"].filter(is_final)).to_pylist()),
+        through=reached.through if first_open is None else first_open - 1,
+    )
 
 
-def _disagreeing(lake: Lake, starts: list[datetime], size: timedelta) -> list[datetime]:
-    """Those of ``starts`` where bronze and silver disagree on a segment's count of events."""
+def _as_old_as(lake: Lake, after: int, reached: Told, size: timedelta) -> pa.Table:
+    """``version`` and ``window_start`` of the readings that are as old as the watermark."""
+    bronze, wanted = lake.table(BRONZE), pc.field("event_time") <= reached.watermark
+    parts = []
+    oldest = oldest_commit(bronze.folder)
+    if oldest > after + 1:  # the log was cleaned, so all readings are looked at
+        bronze.refresh()
+        parts.append(_starts(bronze.dataset(), wanted, size, oldest))
+        after = oldest
+    for file in added_files(bronze.folder, after, reached.through):
+        if file.has_until("event_time", reached.watermark):
+            parts.append(_starts(dataset(file.path), wanted, size, file.version))
+    return pa.concat_tables(parts) if parts else NONE
+
+
+def _starts(readings: Dataset, wanted: pc.Expression, size: timedelta, version: int) -> pa.Table:
+    """The windows of ``readings``, each once."""
+    times = readings.to_table(columns=["event_time"], filter=wanted)
+    query = f"""
+        SELECT DISTINCT {version}::BIGINT AS version, {_window_start(size)} AS window_start
+        FROM times
+    """
+    return select(query, times=times).cast(NONE.schema)
+
+
+def _window_start(size: timedelta) -> str:
+    micros = size // MICROSECOND
+    return f"make_timestamptz(epoch_us(event_time) // {micros} * {micros})"
+
+
+def uncounted(lake: Lake, starts: list[datetime]) -> list[datetime]:
+    """Those of the primary windows where bronze and silver disagree on a segment's count of events.
+
+    Bronze's side is counted anew, so that whatever the stream dropped there is found.
+    """
+    if not starts:
+        return []
+    size = timedelta(seconds=lake.specs.transforms.primary.size_seconds)
     low, high, days = min(starts), max(starts) + size, sorted({start.date() for start in starts})
     event_time, event_date = pc.field("event_time"), pc.field("event_date")
     landed = lake.table(BRONZE).read(
@@ -74,11 +110,9 @@ def _disagreeing(lake: Lake, starts: list[datetime], size: timedelta) -> list[da
         & (pc.field("window_seconds") == int(size.total_seconds()))
         & (pc.field("window_start") >= low) & (pc.field("window_start") < high),
     )  # fmt: skip
-    micros = size // MICROSECOND
     query = f"""
         WITH truth AS (
-            SELECT segment_id,
-                make_timestamptz(epoch_us(event_time) // {micros} * {micros}) AS window_start,
+            SELECT segment_id, {_window_start(size)} AS window_start,
                 count(DISTINCT event_id) AS event_count
             FROM landed GROUP BY ALL
         )
@@ -90,43 +124,6 @@ def _disagreeing(lake: Lake, starts: list[datetime], size: timedelta) -> list[da
     wrong = select(query, landed=landed, counted=counted)["window_start"].to_pylist()
     asked = set(starts)
     return [start for start in wrong if start in asked]
-
-
-def _candidates(
-    lake: Lake, final: datetime, checked: Checked | None, size: timedelta
-) -> tuple[list[datetime], Checked]:
-    """Starts of the final windows that readings not checked yet belong to."""
-    bronze = lake.table(BRONZE)
-    bronze.refresh()
-    columns = ["partition", "offset", "event_time"]
-    landed = bronze.read(columns=columns, where=None if checked is None else _unseen(checked))
-    newest = select(
-        'SELECT partition, max("offset") AS reached FROM landed GROUP BY ALL', landed=landed
-    )
-    offsets = dict(checked.offsets) if checked is not None else {}
-    for row in newest.to_pylist():
-        offsets[row["partition"]] = max(row["reached"], offsets.get(row["partition"], -1))
-    micros = size // MICROSECOND
-    query = f"""
-        SELECT DISTINCT make_timestamptz(epoch_us(event_time) // {micros} * {micros})
-            AS window_start FROM landed ORDER BY window_start
-    """
-    starts = select(query, landed=landed)["window_start"].to_pylist()
-    return [start for start in starts if start + size <= final], Checked(offsets, final)
-
-
-def _unseen(checked: Checked) -> pc.Expression:
-    """Readings of windows that were open, or past the offsets that were looked at.
-
-    Only comparisons: by these Arrow skips the files whose statistics rule them out.
-    """
-    partition, offset = pc.field("partition"), pc.field("offset")
-    partitions = range(max(checked.offsets, default=-1) + 1)
-    unseen = (pc.field("event_time") >= checked.final_until) | (partition >= len(partitions))
-    for number in partitions:
-        past = offset > checked.offsets.get(number, -1)
-        unseen = unseen | ((partition == number) & past)
-    return unseen
 
 
 def touched_ranges(starts: list[datetime], *, before: timedelta, after: timedelta) -> list[Range]:
@@ -148,11 +145,15 @@ class Reconciler:
     """
 
     def __init__(
-        self, lake: Lake, silver: SilverRecompute, gold: Callable[[], GoldRecompute]
+        self,
+        lake: Lake,
+        checkpoint: Path,
+        silver: SilverRecompute,
+        gold: Callable[[], GoldRecompute],
     ) -> None:
-        """Work on ``lake``; ``gold`` gives the recompute with the champion of the moment."""
-        self._lake, self._silver, self._gold = lake, silver, gold
-        self._checked: Checked | None = None
+        """Follow the stream of ``checkpoint``; ``gold`` recomputes with the champion of now."""
+        self._lake, self._checkpoint = lake, checkpoint
+        self._silver, self._gold = silver, gold
         self._scored_until: datetime | None = None
 
     def reconcile(self) -> int:
@@ -165,28 +166,41 @@ class Reconciler:
             GateFailed: a row breaks a rule; nothing of its day was committed.
             Unavailable: the commits kept conflicting with the stream's.
         """
-        final = final_until(self._lake)
-        if final is None:
+        reached = told(self._lake, self._checkpoint)
+        if reached is None:
+            return 0
+        silver, name = self._lake.table(SILVER), f"reconcile/{writer(self._checkpoint)}"
+        silver.refresh()
+        before = silver.progress(name)
+        found = late(self._lake, -1 if before is None else before, reached)
+        written = self._recompute(uncounted(self._lake, found.starts))
+        self._score(reached.watermark)
+        if found.through > (-1 if before is None else before):
+            note = Note(job="reconcile", spec_version=self._lake.specs.version)
+            silver.refresh()
+            with suppress(Fenced):  # another has come as far meanwhile
+                nothing = silver.schema.empty_table()
+                silver.append(nothing, note, [Step(name, before, found.through)])
+        return written
+
+    def _recompute(self, starts: list[datetime]) -> int:
+        """Bring every window that holds one of ``starts`` up to bronze, then what looks back."""
+        if not starts:
             return 0
         spec = self._lake.specs.transforms
         size = timedelta(seconds=spec.primary.size_seconds)
         longest = timedelta(seconds=spec.longest_seconds)
-        starts, checked = uncounted(self._lake, final, self._checked)
         written = sum(
             self._silver.recompute(part)
             for part in touched_ranges(starts, before=longest - size, after=size)
         )
-        reach = size * (self._lake.specs.ml.history_windows + 1)
-        if starts:
-            gold = self._gold()
-            for part in touched_ranges(starts, before=timedelta(0), after=reach):
-                gold.recompute(part)
-        self._checked = checked
-        self._score(final - size)
+        reach, gold = size * (self._lake.specs.ml.history_windows + 1), self._gold()
+        for part in touched_ranges(starts, before=timedelta(0), after=reach):
+            gold.recompute(part)
         return written
 
     def _score(self, until: datetime) -> None:
-        """Score the windows that ended up to ``until`` and have none; the stream has the newest."""
+        """Score the windows that ended up to ``until`` and have no score."""
         since = self._scored_until or first_scored(self._lake)
         if since is None or not (starts := unscored(self._lake, since, until)):
             self._scored_until = since and max(since, until)

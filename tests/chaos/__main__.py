@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import math
 import shutil
+import signal
 import sys
 import time
 from collections import Counter
@@ -90,8 +92,11 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path(".traffic/chaos"))
+    parser.add_argument("--minutes", type=float, help="begin no cycle after so long")
     parser.add_argument("--fast", action="store_true", help="no broker and no JVM is killed")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # every `with` block closes
+    ends = time.monotonic() + 60 * (chosen.minutes or math.inf)
     folder = (chosen.folder / f"seed-{chosen.seed}{'-fast' if chosen.fast else ''}").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "cycles.jsonl"
@@ -101,6 +106,8 @@ def main() -> int:
     if ahead:
         with stage(folder, chosen.seed + len(finished)) as on, path.open("a") as lines:
             for cycle in ahead:
+                if time.monotonic() > ends:
+                    break
                 result = run(cycle, on)
                 print(json.dumps(result), file=lines, flush=True)
                 mark = "FAILED" if result["faults"] else "ok"

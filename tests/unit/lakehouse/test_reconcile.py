@@ -1,31 +1,36 @@
-"""Late readings are found by counting bronze against silver, and only once."""
+"""Late readings are found in the commits that the stream has taken in, and only once."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 
+from lakehouse.jobs.checkpoint import Told
 from lakehouse.jobs.recompute import GoldRecompute, Range, SilverRecompute
-from lakehouse.jobs.reconcile import Checked, Reconciler, final_until, touched_ranges, uncounted
-from lakehouse.tables import Lake, Note
+from lakehouse.jobs.reconcile import Late, Reconciler, late, touched_ranges, uncounted
+from lakehouse.tables import Lake, Note, Step
 from tests.rows import after, metric, reading, table
+from tests.unit.lakehouse.test_checkpoint import finish, plan
 
-BRONZE, SILVER = "bronze.traffic_event", "silver.segment_metric"
+BRONZE, SILVER, KPI = "bronze.traffic_event", "silver.segment_metric", "gold.network_kpi"
 SCORES = "gold.congestion_scores"
 NOTE = Note(job="test", spec_version="v")
 MINUTES = timedelta(minutes=1)
 
 
-def land(lake: Lake, *rows: dict[str, Any]) -> None:
-    lake.table(BRONZE).append(table(lake, BRONZE, list(rows)), NOTE)
+def land(lake: Lake, *rows: dict[str, Any]) -> int:
+    return lake.table(BRONZE).append(table(lake, BRONZE, list(rows)), NOTE).version
 
 
 def stream(lake: Lake, *rows: dict[str, Any]) -> None:
     lake.table(SILVER).merge(table(lake, SILVER, list(rows)), NOTE)
 
 
-def wrong(lake: Lake, final: float, checked: Checked | None = None) -> list[datetime]:
-    return uncounted(lake, after(final), checked)[0]
+def wrong(lake: Lake, watermark: float) -> list[datetime]:
+    reached = Told(lake.table(BRONZE).version, after(watermark))
+    return uncounted(lake, late(lake, -1, reached).starts)
 
 
 def test_a_window_whose_events_are_all_counted_is_left_alone(lake: Lake) -> None:
@@ -77,49 +82,51 @@ def test_windows_on_both_sides_of_midnight_are_found(lake: Lake) -> None:
     assert wrong(lake, 300) == [after(-300), after(0)]
 
 
-def test_a_second_check_looks_at_new_readings_only(lake: Lake) -> None:
-    land(lake, reading(0, 0), reading(1, 300))
-    found, checked = uncounted(lake, after(600))
-    assert found == [after(0), after(300)]
-    assert checked == Checked({0: 1}, after(600))
-    assert wrong(lake, 600, checked) == []
-    land(lake, reading(2, 10))
-    found, checked = uncounted(lake, after(600), checked)
-    assert (found, checked.offsets) == ([after(0)], {0: 2})
+def test_only_commits_past_the_last_check_are_looked_at(lake: Lake) -> None:
+    first = land(lake, reading(0, 0), reading(1, 300))
+    assert late(lake, -1, Told(first, after(600))) == Late([after(0), after(300)], first)
+    second = land(lake, reading(2, 10))
+    assert late(lake, first, Told(second, after(600))) == Late([after(0)], second)
+    assert late(lake, second, Told(second, after(600))) == Late([], second)
 
 
-def test_a_window_that_was_open_is_looked_at_once_it_is_final(lake: Lake) -> None:
-    land(lake, reading(0, 0), reading(1, 300))
-    _, checked = uncounted(lake, after(300))
-    assert checked.offsets == {0: 1}
-    assert wrong(lake, 600, checked) == [after(300)]
+def test_commits_that_the_stream_has_not_taken_in_are_left_for_later(lake: Lake) -> None:
+    taken = land(lake, reading(0, 0))
+    land(lake, reading(1, 300))
+    assert late(lake, -1, Told(taken, after(600))) == Late([after(0)], taken)
 
 
-def test_a_reading_stamped_before_a_check_and_committed_after_it_is_found(lake: Lake) -> None:
-    land(lake, reading(1, 0, landed_at=after(1000)))
-    _, checked = uncounted(lake, after(300))
-    stream(lake, metric("s:a", 0, is_final=True))
-    land(lake, reading(2, 10, landed_at=after(999)))
-    assert wrong(lake, 300, checked) == [after(0)]
+def test_a_reading_younger_than_the_watermark_is_not_late(lake: Lake) -> None:
+    version = land(lake, reading(0, 300), reading(1, 600.000001))
+    assert late(lake, version - 1, Told(version, after(600))) == Late([after(300)], version)
 
 
-def test_a_partition_that_was_empty_before_is_looked_at(lake: Lake) -> None:
-    land(lake, reading(8, 0, partition=1))
-    stream(lake, metric("s:a", 0, is_final=True))
-    _, checked = uncounted(lake, after(300))
-    for partition in (0, 2):
-        land(lake, reading(partition, 10, partition=partition))
-        found, checked = uncounted(lake, after(300), checked)
-        assert found == [after(0)]
-    assert checked.offsets == {0: 0, 1: 8, 2: 2}
+def test_a_late_reading_of_an_open_window_is_looked_at_once_that_is_final(lake: Lake) -> None:
+    final = land(lake, reading(0, 0))
+    still_open = land(lake, reading(1, 300), reading(2, 10))
+    found = late(lake, -1, Told(still_open, after(599)))
+    assert found == Late([after(0)], final)
+    again = late(lake, found.through, Told(still_open, after(600)))
+    assert again == Late([after(0), after(300)], still_open)
 
 
-def test_windows_are_final_up_to_the_newest_one_that_is(lake: Lake) -> None:
-    assert final_until(lake) is None
-    stream(lake, metric("s:a", 0), metric("s:a", 300))
-    assert final_until(lake) is None
-    stream(lake, metric("s:a", 0, is_final=True))
-    assert final_until(lake) == after(300)
+def test_rows_that_compaction_has_moved_are_no_new_readings(lake: Lake) -> None:
+    land(lake, reading(0, 0))
+    version = land(lake, reading(1, 300))
+    DeltaTable(lake.folder(BRONZE)).optimize.compact()
+    compacted = lake.table(BRONZE).refresh()
+    assert compacted == version + 1
+    assert late(lake, version, Told(compacted, after(900))) == Late([], compacted)
+
+
+def test_all_readings_are_looked_at_where_the_log_was_cleaned(lake: Lake) -> None:
+    for number in range(3):
+        version = land(lake, reading(number, 300 * number))
+    DeltaTable(lake.folder(BRONZE)).create_checkpoint()
+    for cleaned in range(version):
+        (lake.folder(BRONZE) / "_delta_log" / f"{cleaned:020}.json").unlink()
+    found = late(lake, -1, Told(version, after(900)))
+    assert found == Late([after(0), after(300), after(600)], version)
 
 
 def test_ranges_that_meet_are_one() -> None:
@@ -172,44 +179,99 @@ def recomputes() -> Recomputes:
     return Silver(), Gold()
 
 
-def test_nothing_is_recomputed_before_a_window_is_final(lake: Lake, recomputes: Recomputes) -> None:
+class Streamed:
+    """A checkpoint whose one batch has read all of bronze and told the tables."""
+
+    def __init__(self, lake: Lake, folder: Path) -> None:
+        self._lake, self.folder, self._batches = lake, folder, 0
+        (folder / "metadata").write_text('{"id":"aff0a8b1"}')
+
+    def batch(self, watermark: float) -> None:
+        through = self._lake.table(BRONZE).refresh()
+        millis = round(after(watermark).timestamp() * 1000)
+        plan(self.folder, self._batches, through + 1, watermark_ms=millis)
+        finish(self.folder, self._batches)
+        before = self._batches - 1 if self._batches else None
+        step = Step("stream/aff0a8b1", before, self._batches)
+        self._lake.table(KPI).append(table(self._lake, KPI, []), NOTE, [step])
+        self._batches += 1
+
+
+def test_nothing_is_recomputed_before_a_batch_was_told(
+    lake: Lake, recomputes: Recomputes, tmp_path: Path
+) -> None:
     silver, gold = recomputes
     land(lake, reading(0, 0))
-    assert Reconciler(lake, silver, lambda: gold).reconcile() == 0
+    assert Reconciler(lake, tmp_path, silver, lambda: gold).reconcile() == 0
+    streamed = Streamed(lake, tmp_path)
+    assert Reconciler(lake, tmp_path, silver, lambda: gold).reconcile() == 0
+    streamed.batch(watermark=299)
+    assert Reconciler(lake, tmp_path, silver, lambda: gold).reconcile() == 0
     assert silver.asked == gold.asked == []
+    streamed.batch(watermark=300)
+    assert Reconciler(lake, tmp_path, silver, lambda: gold).reconcile() == 1
 
 
 def test_every_window_that_holds_a_late_reading_is_recomputed_and_what_looks_back_at_it(
-    lake: Lake, recomputes: Recomputes
+    lake: Lake, recomputes: Recomputes, tmp_path: Path
 ) -> None:
     silver, gold = recomputes
     stream(lake, metric("s:a", 3000, is_final=True), metric("s:b", 1200, is_final=True))
     land(lake, reading(0, 3000), reading(1, 1200, segment_id="s:b"), reading(2, 1300))
-    reconciler = Reconciler(lake, silver, lambda: gold)
+    Streamed(lake, tmp_path).batch(watermark=3300)
+    reconciler = Reconciler(lake, tmp_path, silver, lambda: gold)
     assert reconciler.reconcile() == 1
     # The 15-minute windows from 600 on hold it, and features look 12 windows back.
     assert silver.asked == [Range(after(600), after(1500))]
     assert gold.asked == [Range(after(1200), after(1200 + 13 * 300))]
-    assert reconciler.reconcile() == 0
-    assert len(silver.asked) == len(gold.asked) == 1
+
+
+def test_a_check_goes_on_where_the_last_one_ended_also_after_a_restart(
+    lake: Lake, recomputes: Recomputes, tmp_path: Path
+) -> None:
+    silver, gold = recomputes
+    streamed = Streamed(lake, tmp_path)
+    for number, asked in enumerate([1, 2, 2]):
+        if number < 2:
+            land(lake, reading(number, 0))
+        streamed.batch(watermark=300)
+        Reconciler(lake, tmp_path, silver, lambda: gold).reconcile()
+        assert len(silver.asked) == asked
+
+
+def test_two_that_check_at_once_do_not_stop_each_other(
+    lake: Lake, recomputes: Recomputes, tmp_path: Path
+) -> None:
+    silver, gold = recomputes
+    land(lake, reading(0, 0))
+    Streamed(lake, tmp_path).batch(watermark=300)
+
+    class Overtaken(Silver):
+        def recompute(self, asked: Range) -> int:
+            Reconciler(lake, tmp_path, silver, lambda: gold).reconcile()
+            return super().recompute(asked)
+
+    assert Reconciler(lake, tmp_path, Overtaken(), lambda: gold).reconcile() == 1
+    assert len(silver.asked) == 1
 
 
 def test_windows_that_no_model_scored_are_scored_once_there_is_one(
-    lake: Lake, recomputes: Recomputes
+    lake: Lake, recomputes: Recomputes, tmp_path: Path
 ) -> None:
     silver, gold = recomputes
     starts = (0, 300, 600, 900, 1200)
     land(lake, *(reading(number, start) for number, start in enumerate(starts)))
-    stream(lake, *(metric("s:a", start, is_final=True) for start in starts))
+    stream(lake, *(metric("s:a", start, is_final=start < 1200) for start in starts))
     score(lake, 300)
     score(lake, 900)
-    reconciler = Reconciler(lake, silver, lambda: gold)
+    Streamed(lake, tmp_path).batch(watermark=1200)
+    reconciler = Reconciler(lake, tmp_path, silver, lambda: gold)
     gold.is_up = False
     reconciler.reconcile()
     assert gold.asked == []
     gold.is_up = True
     reconciler.reconcile()
-    assert gold.asked == [Range(after(600), after(900))]  # 1200 is the stream's to score
+    assert gold.asked == [Range(after(600), after(900))]  # 1200 is still open
     score(lake, 600)
     reconciler.reconcile()
     assert len(gold.asked) == 1

@@ -1,0 +1,53 @@
+"""What the commits of a Delta table added, told by their entries in the log."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class AddedFile:
+    """One data file.
+
+    Attributes:
+        version: of the commit that added it.
+        path: where it is.
+        least: column to its least value in the file, as JSON has it.
+    """
+
+    version: int
+    path: Path
+    least: dict[str, Any]
+
+    def has_until(self, column: str, moment: datetime) -> bool:
+        """A value of timestamp ``column`` may be ``moment`` or earlier."""
+        least = self.least.get(column)
+        return least is None or datetime.fromisoformat(least) <= moment
+
+
+def added_files(folder: Path, after: int, through: int) -> Iterator[AddedFile]:
+    """Files that brought new rows in the commits past ``after``, up to ``through``.
+
+    Args:
+        folder: of the table.
+        after: -1 for the first commit on.
+        through: last version.
+
+    Raises:
+        FileNotFoundError: the log has not kept all of these commits.
+    """
+    for version in range(after + 1, through + 1):
+        entries = (folder / "_delta_log" / f"{version:020}.json").read_text().splitlines()
+        for entry in entries:
+            add = json.loads(entry).get("add")
+            if add and add["dataChange"]:
+                stats = json.loads(add.get("stats") or "{}")
+                yield AddedFile(version, folder / add["path"], stats.get("minValues", {}))
+
+
+def oldest_commit(folder: Path) -> int:
+    """First version whose commit the log of the table in ``folder`` has kept."""
+    return min(int(path.stem) for path in (folder / "_delta_log").glob("*.json"))
