@@ -14,8 +14,8 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from lakehouse.delta_log import LOG
+from lakehouse.jobs.checkpoint import told
 from lakehouse.jobs.maintenance import maintain
-from lakehouse.jobs.reconcile import final_until
 from lakehouse.jobs.unscored import SCORES, first_scored, unscored
 from lakehouse.journal import now
 from lakehouse.runtime import process, stack
@@ -220,11 +220,9 @@ def test_while_the_registry_is_down_silver_goes_on_and_gold_catches_up(town: Wor
     caught_up(town)
     process.stop(town.settings.run, [MLFLOW.name], grace_seconds=0)
     with town.command("stream", name="orphan", **registry_of(town)) as stream:
-        known, scored = final_until(town.lake()), scores(town)
+        known, scored = final(town), scores(town)
         town.land_in_steps(6)
-        wait_until(
-            lambda: final_until(town.lake()) != known or not stream.is_alive, "silver goes on"
-        )
+        wait_until(lambda: final(town) != known or not stream.is_alive, "silver goes on")
         assert stream.is_alive, stream.said()
         assert scores(town) == scored
         assert missing(town) != []
@@ -241,12 +239,17 @@ def scores(town: World) -> int:
 
 
 def missing(town: World) -> list[datetime]:
-    """Final windows without a score, but for the newest, which the stream may be scoring."""
-    lake = town.lake()
-    first, final = first_scored(lake), final_until(lake)
+    """Final windows without a score."""
+    first = first_scored(town.lake())
     assert first is not None
-    assert final is not None
-    return unscored(lake, first, final - timedelta(minutes=5))
+    return unscored(town.lake(), first, final(town))
+
+
+def final(town: World) -> datetime:
+    """Windows up to here are final, and the stream is done with them."""
+    reached = told(town.lake(), town.settings.checkpoints / "stream")
+    assert reached is not None
+    return reached.watermark
 
 
 @pytest.mark.parametrize("is_log_cleaned", [False, True])
