@@ -88,7 +88,7 @@ class _Armed:
         if name != self.name or self.subject not in (None, subject):
             return False
         self.passes_left -= 1
-        return self.passes_left < 0
+        return self.passes_left == -1
 
 
 def parsed(text: str) -> tuple[str, str | None, int, signal.Signals]:

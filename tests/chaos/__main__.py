@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lakehouse.runtime import stack
+from lakehouse.runtime.kafka import KAFKA
 from tests.chaos.child import Child
 from tests.chaos.cycles import KILLS, Stage
 from tests.chaos.plan import Cycle, plan
@@ -52,6 +54,7 @@ def run(cycle: Cycle, on: Stage) -> dict[str, Any]:
     """One cycle; whatever goes wrong in it is its finding."""
     began = time.monotonic()
     try:
+        stack.up(on.world.settings, (KAFKA,), tell=lambda _: None)  # whatever became of it before
         found = KILLS[cycle.kind](on, cycle)
     except Exception as error:
         found = [f"{type(error).__name__}: {error}"]

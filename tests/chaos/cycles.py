@@ -217,7 +217,7 @@ def kill_stream(stage: Stage, cycle: Cycle) -> Faults:
     world.land_in_steps(6)  # closes every window that a late reading may belong to
     world.run("stream", "--once", name="heir-stream", **registry)
     world.run("silver", "reconcile", name="reconcile", **registry)
-    with world.command("audit", "--json", name="audit") as audit:
+    with world.command("audit", "--json", name="audit", **registry) as audit:
         code = audit.ended(PATIENCE_SECONDS)
         return [] if code == 0 else [f"traffic audit: {audit.said()}"]
 

@@ -21,14 +21,13 @@ from lakehouse.journal import now
 from lakehouse.runtime import process, stack
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
-from lakehouse.runtime.server import free_port
 from lakehouse.tables import Lake
 from specs.loader import load_specs
 from tests.chaos.__main__ import HASTY
 from tests.chaos.child import Child, traffic
 from tests.chaos.recording import outputs
 from tests.chaos.registry import register_small
-from tests.chaos.world import PATIENCE_SECONDS, World, wait_until, world
+from tests.chaos.world import PATIENCE_SECONDS, World, steady_port, wait_until, world
 from tests.edited_specs import edited_folder
 
 pytestmark = pytest.mark.stack
@@ -190,7 +189,7 @@ def _land_an_hour_ahead() -> None:
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A city of its own, with a model registry that is stopped and started."""
     folder = tmp_path_factory.mktemp("registry")
-    with world(folder / "home", seed=8, mlflow_port=free_port()) as made:
+    with world(folder / "home", seed=8, mlflow_port=steady_port()) as made:
         stack.up(made.settings, (MLFLOW,))
         register_small(registry_of(made)["mlflow_uri"])
         yield made
@@ -280,6 +279,7 @@ def test_offsets_that_retention_took_unread_stop_the_lander_and_say_so(city: Wor
     with city.command("land", name="late") as lander:
         assert lander.ended(PATIENCE_SECONDS) == 1
         assert "offsets that were never landed are gone from Kafka" in lander.log.read_text()
-    with city.command("audit", "--json", name="audit") as audit:
+    registry = f"sqlite:///{city.settings.home / 'mlflow.db'}"
+    with city.command("audit", "--json", name="audit", mlflow_uri=registry) as audit:
         assert audit.ended(PATIENCE_SECONDS) == 1
         assert "landed offsets that Kafka has deleted since" in audit.log.read_text()

@@ -14,6 +14,7 @@ sys.modules["__main__"].__file__ = __file__
 for name in (
     "great_expectations", "mlflow.sklearn", "ingestion.lander", "lakehouse.cli",
     "lakehouse.jobs.recompute", "lakehouse.jobs.reconcile", "lakehouse.jobs.stream",
-    "ml.registry", "quality.suites",
+    "ml.registry", "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store", "quality.suites", "skops.io",
 ):  # fmt: skip
     import_module(name)
