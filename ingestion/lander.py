@@ -113,6 +113,7 @@ class Lander:
         self._journal = Journal(lake, [BRONZE, DEAD_LETTER])
         self._reached: dict[int, int | None] = {}
         self._ends: dict[int, int] = {}
+        self._owed: dict[int, int] | None = None
         self._consumer = Consumer({
             "bootstrap.servers": bootstrap, "group.id": GROUP, "enable.auto.commit": False,
             "auto.offset.reset": "error", "partition.assignment.strategy": "cooperative-sticky",
@@ -133,8 +134,12 @@ class Lander:
         self._land_until(stopped)
 
     def run_once(self, stopped: Callable[[], bool]) -> None:
-        """Land what the assigned partitions hold now, then return. Raises as `run` does."""
-        self._land_until(lambda: stopped() or self._caught_up())
+        """Land what the topic holds now, then return; what others land is waited for.
+
+        The group may hold partitions of a lander that was killed until its session has ended.
+        Raises as `run` does.
+        """
+        self._land_until(lambda: stopped() or (self._caught_up() and self._all_landed()))
 
     def _land_until(self, is_done: Callable[[], bool]) -> None:
         # What is loaded by now stays: else the thousands of messages of a batch have the collector
@@ -273,6 +278,23 @@ class Lander:
             end == 0 or (reached is not None and reached + 1 >= end)
             for end, reached in ((end, self._reached[p]) for p, end in self._ends.items())
         )
+
+    def _all_landed(self) -> bool:
+        """The table stands for what the topic held when this was first asked."""
+        if self._owed is None:
+            topic = self._consumer.list_topics(self._topic.topic, METADATA_SECONDS).topics[
+                self._topic.topic
+            ]
+            places = [TopicPartition(self._topic.topic, number) for number in topic.partitions]
+            marks = {place.partition: self._consumer.get_watermark_offsets(place, METADATA_SECONDS)
+                     for place in places}  # fmt: skip
+            self._owed = {number: end for number, (begin, end) in marks.items() if end > begin}
+        self._bronze.refresh()
+        for partition, end in list(self._owed.items()):
+            reached = self._bronze.progress(_writer(self._topic.topic, partition))
+            if reached is not None and reached + 1 >= end:
+                del self._owed[partition]
+        return not self._owed
 
     def _mirror(self, judged: Judged) -> None:
         """Tell Kafka how far we are, for whoever watches the group's lag."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lakehouse.tables import Lake
 
+ALL_FILES = 2**31 - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,10 +38,22 @@ class Told:
     watermark: datetime
 
 
-def _versions_read(text: str) -> int:
-    """Number of bronze versions (from 0) that an offset covers completely."""
-    offset = json.loads(text)
-    return int(offset["reservoirVersion"]) + (1 if int(offset["index"]) >= 0 else 0)
+@dataclass(frozen=True)
+class Position:
+    """How far bronze.traffic_event is read.
+
+    Attributes:
+        version: those before it are read completely.
+        files: so many of the data files that it added are read, too.
+    """
+
+    version: int
+    files: int
+
+    @property
+    def versions_begun(self) -> int:
+        """Number of versions of which something is read."""
+        return self.version + (1 if self.files else 0)
 
 
 def _lines(folder: Path, batch_id: int) -> list[str]:
@@ -48,16 +61,21 @@ def _lines(folder: Path, batch_id: int) -> list[str]:
     return (folder / "offsets" / str(batch_id)).read_text().splitlines()[1:]
 
 
+def position(folder: Path, batch_id: int) -> Position:
+    """Where a batch ends: an offset with index -1 stands before its version."""
+    offset = json.loads(_lines(folder, batch_id)[1])
+    return Position(int(offset["reservoirVersion"]), max(0, int(offset["index"]) + 1))
+
+
 def span(folder: Path, batch_id: int) -> Span:
     """Read the plan of a batch, which Spark writes before it runs the batch.
 
-    An offset with index -1 stands before its version; one that stops inside a version counts that
-    version as read, since what is left of it follows in the next batch.
+    One that stops inside a version counts that version as read, since what is left of it follows in
+    the next batch.
     """
-    metadata, offset = _lines(folder, batch_id)[:2]
-    end = _versions_read(offset)
-    start = _versions_read(_lines(folder, batch_id - 1)[1]) if batch_id else 0
-    millis = json.loads(metadata)["batchWatermarkMs"]
+    end = position(folder, batch_id).versions_begun
+    start = position(folder, batch_id - 1).versions_begun if batch_id else 0
+    millis = json.loads(_lines(folder, batch_id)[0])["batchWatermarkMs"]
     return Span(
         versions=(start, end - 1) if end > start else None,
         watermark=EPOCH + timedelta(milliseconds=millis),
@@ -72,7 +90,7 @@ def last_finished(folder: Path) -> int | None:
 def read_through(folder: Path) -> int:
     """Last bronze version that a finished batch has read; -1 where none has finished."""
     batch_id = last_finished(folder)
-    return -1 if batch_id is None else _versions_read(_lines(folder, batch_id)[1]) - 1
+    return -1 if batch_id is None else position(folder, batch_id).versions_begun - 1
 
 
 def writer(folder: Path) -> str:
@@ -92,7 +110,8 @@ def told(lake: Lake, folder: Path) -> Told | None:
     batch_id = kpis.progress(writer(folder))
     if batch_id is None:
         return None
-    return Told(_versions_read(_lines(folder, batch_id)[1]) - 1, span(folder, batch_id).watermark)
+    through = position(folder, batch_id).versions_begun - 1
+    return Told(through, span(folder, batch_id).watermark)
 
 
 def told_through(lake: Lake, folder: Path) -> int:
@@ -101,13 +120,15 @@ def told_through(lake: Lake, folder: Path) -> int:
     return -1 if reached is None else reached.through
 
 
-def start_options(table: Path, folder: Path) -> dict[str, str]:
-    """How a stream reads the Delta table in ``table`` where the checkpoint says nothing yet.
+def read_options(table: Path, folder: Path, max_bytes: int) -> dict[str, str]:
+    """How a stream reads the Delta table in ``table``.
 
-    Commit after commit, so that event time moves forward. Once the first commits are cleaned up, a
-    stream whose checkpoint was lost reads the newest version instead, in the order of event time.
+    Commit after commit, about ``max_bytes`` a batch, so that event time moves forward. Once the
+    first commits are cleaned up, a stream whose checkpoint was lost has to begin with all that the
+    table holds. Its files are in no order of event time, so they are one batch: nothing in it is
+    late, and no restart stands in the middle of them.
     """
     has_first = (table / "_delta_log" / f"{0:020}.json").exists()
-    if has_first or (folder / "metadata").exists():
-        return {"startingVersion": "0"}
-    return {"withEventTimeOrder": "true"}
+    if has_first or last_finished(folder) is not None:
+        return {"startingVersion": "0", "maxBytesPerTrigger": str(max_bytes)}
+    return {"maxFilesPerTrigger": str(ALL_FILES)}

@@ -36,6 +36,7 @@ class Gold:
         for gated in (self.scores, self.kpis):
             gated.gate.warm_up()
         self._grid: RollingGrid | None = None
+        self._owes_scores = False
 
     def forget_history(self) -> None:
         """Read the features' history again: silver or the road segments were changed."""
@@ -59,6 +60,9 @@ class Gold:
     ) -> int:
         """Score the ``changed`` rows of silver and commit scores and KPIs.
 
+        After batches without a model the first one with it scores all open windows; those that
+        became final meanwhile are left to `Reconciler`.
+
         The KPIs come last, once Kafka has taken everything, and with every batch: their progress is
         the stream's.
 
@@ -78,6 +82,9 @@ class Gold:
         """
         seconds = self._lake.specs.transforms.primary.size_seconds
         primary = changed.filter(pc.equal(changed["window_seconds"], seconds))
+        if self._owes_scores:
+            still_open = opened.filter(pc.equal(opened["window_seconds"], seconds))
+            primary = pa.concat_tables([still_open, primary.filter(primary["is_final"])])
         written = self._score(primary, note, writer, batch_id) if primary.num_rows else 0
         failpoint("stream.before_flush")
         self._publisher.flush()
@@ -93,6 +100,7 @@ class Gold:
             self._grid = self._seeded_grid()
         grid = self._grid.update(primary)
         model = self._models.model if self._models else None
+        self._owes_scores = model is None
         if model is None:
             return 0
         rows = scores(model, grid, primary, scored_at=now())

@@ -158,7 +158,7 @@ class GoldRecompute:
             table = self._scores.table
             table.refresh()
             existing = table.read(where=part.window_starts())
-            written += _correct(self._lake, self._scores, made, existing)
+            written += _correct(self._lake, self._scores, made, existing, with_finality=True)
         return written
 
     def _write_kpis(self, metrics: pa.Table, part: Range) -> int:
@@ -170,14 +170,17 @@ class GoldRecompute:
         return _correct(self._lake, self._kpis, made, existing)
 
 
-def _correct(lake: Lake, gated: GatedTable, made: pa.Table, existing: pa.Table) -> int:
+def _correct(
+    lake: Lake, gated: GatedTable, made: pa.Table, existing: pa.Table,
+    *, with_finality: bool = False,
+) -> int:  # fmt: skip
     """Gate, commit and publish what differs from the ``existing`` rows; no row, no commit.
 
     What is replaced goes to the table's history first: a crash between the two repeats and loses
     nothing.
     """
     table = gated.table
-    rows = changed_rows(made, existing, table.spec)
+    rows = changed_rows(made, existing, table.spec, with_finality=with_finality)
     if not rows.num_rows:
         return 0
     note = Note(

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
-from lakehouse.jobs.checkpoint import Span, last_finished, span, start_options, writer
+from lakehouse.jobs.checkpoint import Span, last_finished, read_options, span, writer
 from lakehouse.jobs.dropped import Dropped, dropped, keep, verdicts
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
@@ -30,7 +30,7 @@ from lakehouse.jobs.windows import FAR_FUTURE, Windows
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
 from lakehouse.tables import Lake, Note
-from lakehouse.transforms.pane import pane_aggregate
+from lakehouse.transforms.pane import distinct_readings, pane_aggregate
 from lakehouse.transforms.segment_metric import segment_metric
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 SILVER = "silver.segment_metric"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 POLL_SECONDS = 0.5
+Summed = tuple[pa.Table, Dropped]
 
 
 @dataclass(frozen=True)
@@ -92,24 +93,27 @@ class Stream:
         Raises:
             GateFailed: what an earlier run left to do was refused.
         """
-        self._lake.table(BRONZE)
+        bronze = self._lake.table(BRONZE).folder
         spec = self._lake.specs.transforms
         started: Future[StreamingQuery] = Future()
         read_panes = partial(bronze_panes, spark, self._lake, end=FAR_FUTURE)
-        self.take_up(Windows(spec, self._checkpoint, read_panes), lambda: dropped(started.result()))
+
+        def sum_up(readings: "DataFrame") -> Summed:
+            return pane_aggregate(readings, spec).toArrow(), dropped(started.result())
+
+        self.take_up(Windows(spec, self._checkpoint, read_panes), sum_up)
         events = (
             spark.readStream.format("delta")
-            .options(**start_options(self._lake.folder(BRONZE), self._checkpoint))
+            .options(**read_options(bronze, self._checkpoint, pace.max_bytes))
             .option("ignoreDeletes", True)  # days past their retention
-            .option("maxBytesPerTrigger", pace.max_bytes)
-            .load(str(self._lake.folder(BRONZE)))
+            .load(str(bronze))
         )
         every = f"{round(pace.trigger_seconds * 1000)} milliseconds"
         trigger = {"availableNow": True} if once else {"processingTime": every}
         query = (
-            pane_aggregate(events, spec)
+            distinct_readings(events, spec)
             .writeStream.queryName("traffic-stream")
-            .outputMode("update")
+            .outputMode("append")
             .option("checkpointLocation", str(self._checkpoint))
             .trigger(**trigger)
             .foreachBatch(self.take_batch)
@@ -118,11 +122,11 @@ class Stream:
         started.set_result(query)
         return query
 
-    def take_batch(self, changed: "DataFrame", batch_id: int) -> None:
+    def take_batch(self, readings: "DataFrame", batch_id: int) -> None:
         """Sum up one micro-batch and hand it on to silver and gold.
 
         Args:
-            changed: `pane_aggregate` of the panes that the batch changed.
+            readings: `distinct_readings` of the batch.
             batch_id: Spark's number of the batch.
 
         Raises:
@@ -132,9 +136,9 @@ class Stream:
         with self._one_batch:
             if self._stopping:
                 raise Stopped
-            panes = changed.toArrow()
+            panes, left_out = self._sum_up(readings)
             plan = span(self._checkpoint, batch_id)
-            keep(self._checkpoint, batch_id, self._read_dropped())
+            keep(self._checkpoint, batch_id, left_out)
             failpoint("stream.batch_begun")
             self._tables_side.take(lambda: self._bring(panes, plan, batch_id))
 
@@ -181,18 +185,18 @@ class Stream:
         """Wait until silver and gold have the batch at hand; raises what refused it."""
         self._tables_side.finish()
 
-    def take_up(self, windows: Windows, read_dropped: Callable[[], Dropped]) -> None:
+    def take_up(self, windows: Windows, sum_up: "Callable[[DataFrame], Summed]") -> None:
         """Bring into the tables what the checkpoint has finished and they lack.
 
         Args:
             windows: nothing summed up yet.
-            read_dropped: what Spark left out of the batch that it has just summed up.
+            sum_up: `pane_aggregate` of a micro-batch's readings, and what Spark left out of it.
 
         Raises:
             GateFailed: it was refused.
         """
         self._stopping, self._tables_side, self._windows = False, OneBehind(), windows
-        self._read_dropped = read_dropped
+        self._sum_up = sum_up
         finished = last_finished(self._checkpoint)
         told = None
         if finished is not None:
@@ -201,7 +205,7 @@ class Stream:
         if finished is None:
             return
         lacking = told is None or told < finished
-        self._windows.read_anew(min(told or 0, finished), tell=lacking)
+        self._windows.read_anew(min(told or 0, finished), finished, tell=lacking)
         if lacking:
             failpoint("stream.taking_up")
             self._bring(None, span(self._checkpoint, finished), finished)
@@ -210,7 +214,7 @@ class Stream:
         """Bring one batch into silver and gold; doing it twice changes nothing."""
         if self.silver_was_corrected.is_set():
             self.silver_was_corrected.clear()
-            self._windows.read_anew(batch_id - 1, tell=True)
+            self._windows.read_anew(batch_id - 1, batch_id - 1, tell=True)
             self._open = OpenWindows(
                 self._lake.specs.tables[SILVER], self._opened(batch_id - 1, batch_id)
             )

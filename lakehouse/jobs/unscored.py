@@ -1,4 +1,4 @@
-"""Final windows that no model has scored: the registry was down while the stream went on."""
+"""Final windows without a final score: the registry was down while the stream went on."""
 
 from datetime import datetime
 
@@ -19,7 +19,7 @@ def first_scored(lake: Lake) -> datetime | None:
 
 
 def unscored(lake: Lake, since: datetime, until: datetime) -> list[datetime]:
-    """Starts of the final primary windows that a segment has no score of, in order.
+    """Starts of the final primary windows that a segment has no final score of, in order.
 
     Args:
         lake: the tables.
@@ -37,7 +37,9 @@ def unscored(lake: Lake, since: datetime, until: datetime) -> list[datetime]:
         where=from_there & pc.field("is_final") & (pc.field("window_seconds") == seconds)
         & (pc.field("window_end") <= until),
     )  # fmt: skip
-    scored = scores.read(columns=["segment_id", "window_start"], where=from_there)
+    scored = scores.read(
+        columns=["segment_id", "window_start"], where=from_there & pc.field("is_final")
+    )
     query = """
         SELECT DISTINCT window_start FROM windows
         ANTI JOIN scored USING (segment_id, window_start) ORDER BY window_start

@@ -7,26 +7,22 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.jobs.checkpoint import read_through, span
-from lakehouse.sql import select
-from lakehouse.transforms.window_aggregate import window_aggregate
+from lakehouse.jobs.checkpoint import Position, position, span
+from lakehouse.transforms.window_aggregate import add_panes, window_aggregate
 from specs.transforms import TransformSpec
 
 FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class ReadPanes(Protocol):
-    """Sums up the panes of bronze from ``start`` on, as bronze's ``version`` has it."""
+    """Sums up the panes of bronze from ``start`` on, as far as ``reached``."""
 
-    def __call__(self, *, start: datetime, version: int) -> pa.Table:
+    def __call__(self, *, start: datetime, reached: Position) -> pa.Table:
         """What `pane_aggregate` gives."""
 
 
 class Windows:
-    """Keeps the newest sums of each pane that a window still open may hold.
-
-    Spark emits a pane when it changes; a sliding window also needs those that did not.
-    """
+    """Keeps the sums of each pane that an open window may hold, and adds each batch's to them."""
 
     def __init__(self, spec: TransformSpec, checkpoint: Path, read_panes: ReadPanes) -> None:
         """Start without a pane, as before the first batch."""
@@ -34,23 +30,25 @@ class Windows:
         self._panes: pa.Table | None = None
         self._all_past: datetime | None = None
 
-    def read_anew(self, batch_id: int, *, tell: bool) -> None:
-        """Sum up bronze as finished batches have read it; the late readings in it count now.
+    def read_anew(self, left: int, through: int, *, tell: bool) -> None:
+        """Sum up bronze as the stream has read it; the late readings in it count now.
 
         Args:
-            batch_id: panes are read that windows may hold which this batch left open.
+            left: panes are read that windows may hold which this batch left open.
+            through: the last batch whose readings count.
             tell: with the next batch, `changed` gives all of these windows.
         """
-        left = span(self._checkpoint, batch_id).watermark
-        self._all_past = left if tell else None
-        start = self._first_pane_end(left) - timedelta(seconds=self._spec.pane_seconds)
-        self._panes = self._read_panes(start=start, version=read_through(self._checkpoint))
+        watermark = span(self._checkpoint, left).watermark
+        self._all_past = watermark if tell else None
+        start = self._first_pane_end(watermark) - timedelta(seconds=self._spec.pane_seconds)
+        reached = position(self._checkpoint, through)
+        self._panes = self._read_panes(start=start, reached=reached)
 
     def changed(self, panes: pa.Table | None, watermark: datetime) -> pa.Table:
         """Sums of the windows that hold one of ``panes``, or of all open ones, see `read_anew`.
 
         Args:
-            panes: the changed panes of a batch.
+            panes: `pane_aggregate` of a batch's readings; None for a batch that is read already.
             watermark: windows that end at or before it will not be asked for any more.
         """
         held = self._with(panes)
@@ -66,11 +64,7 @@ class Windows:
     def _with(self, panes: pa.Table | None) -> pa.Table:
         if self._panes is None or panes is None:
             return panes if self._panes is None else self._panes
-        kept = select(
-            "SELECT * FROM held ANTI JOIN changed USING (segment_id, pane_end)",
-            held=self._panes, changed=panes,
-        ).cast(panes.schema)  # fmt: skip
-        return pa.concat_tables([kept, panes]).combine_chunks()
+        return add_panes(self._panes, panes, self._spec)
 
     def _first_pane_end(self, watermark: datetime) -> datetime:
         """Panes that end past this may belong to a window that ends past ``watermark``."""

@@ -1,7 +1,8 @@
-"""Spark: readings to exact sums per segment and pane. The part that keeps state.
+"""Spark: readings to exact sums per segment and pane.
 
 A pane is the longest span that every window is cut into without a rest (Li et al., "No pane, no
-gain", SIGMOD Record 2005): a reading is counted once here, and not once a window.
+gain", SIGMOD Record 2005): a reading is counted once here, and not once a window. Sums of two
+micro-batches add up, so the stream's state is only which events were seen.
 """
 
 from pyspark.sql import DataFrame
@@ -14,20 +15,30 @@ EVENT_COLUMNS = (
     "event_id", "segment_id", "event_time", "status", "speed_kmh", "vehicle_count",
     "occupancy_ratio", "travel_time_s", "kafka_timestamp",
 )  # fmt: skip
-WATERMARK_METADATA = "spark.watermarkDelayMs"
 MICROS = 1_000_000
 
 
-def _with_pane(events: DataFrame, spec: TransformSpec) -> DataFrame:
-    """Add ``pane_end``; a reading at the end of a pane belongs to the next.
+def distinct_readings(events: DataFrame, spec: TransformSpec) -> DataFrame:
+    """Each event once, however often it was delivered (same ``event_id``).
 
-    ``pane_end`` carries the watermark, so that the stream forgets a pane once it has passed it.
+    In a stream those as old as the watermark are dropped.
+
+    Args:
+        events: ``EVENT_COLUMNS`` of bronze.traffic_event, as a batch or as a stream.
+        spec: a stream takes its watermark from it.
     """
-    delay = {WATERMARK_METADATA: spec.watermark_seconds * 1000} if events.isStreaming else {}
+    narrow = events.select(*EVENT_COLUMNS)
+    if not events.isStreaming:
+        return narrow.dropDuplicates(["event_id"])
+    late = f"{spec.watermark_seconds} seconds"
+    return narrow.withWatermark("event_time", late).dropDuplicatesWithinWatermark(["event_id"])
+
+
+def _with_pane(readings: DataFrame, spec: TransformSpec) -> DataFrame:
+    """Add ``pane_end``; a reading at the end of a pane belongs to the next."""
     size = spec.pane_seconds * MICROS
     start = f"unix_micros(event_time) - pmod(unix_micros(event_time), {size}L)"
-    end = F.expr(f"timestamp_micros({start} + {size}L)")
-    return events.withColumn("pane_end", end.alias("pane_end", metadata=delay))
+    return readings.withColumn("pane_end", F.expr(f"timestamp_micros({start} + {size}L)"))
 
 
 def measured(events: DataFrame, spec: TransformSpec) -> DataFrame:
@@ -37,32 +48,23 @@ def measured(events: DataFrame, spec: TransformSpec) -> DataFrame:
     return events.withColumns(measures)
 
 
-def pane_aggregate(events: DataFrame, spec: TransformSpec) -> DataFrame:
+def pane_aggregate(readings: DataFrame, spec: TransformSpec) -> DataFrame:
     """Sum up the readings of each segment over its panes.
 
-    An event that was delivered more than once (same ``event_id``) counts once. All sums are of
-    integers, so that the result does not depend on the order or on the batches of the readings.
+    All sums are of integers, so that the result does not depend on their order.
 
     Args:
-        events: ``EVENT_COLUMNS`` of bronze.traffic_event, as a batch or as a stream.
-        spec: windows, measures and aggregations; a stream also takes its watermark from it.
+        readings: `distinct_readings`, all or those of a micro-batch.
+        spec: windows, measures and aggregations.
 
     Returns:
         One row per (``segment_id``, ``pane_end``) with at least one event, a column per
         aggregation, and the packed counts of the histogram.
     """
-    narrow = events.select(*EVENT_COLUMNS)
-    if events.isStreaming:
-        late = f"{spec.watermark_seconds} seconds"
-        distinct = narrow.withWatermark("event_time", late).dropDuplicatesWithinWatermark(
-            ["event_id"]
-        )
-    else:
-        distinct = narrow.dropDuplicates(["event_id"])
     aggregations = [F.expr(a.expr).alias(a.name) for a in spec.aggregations]
     aggregations += [F.expr(sql).alias(name) for name, sql in packed_counts(spec.histogram).items()]
     return (
-        _with_pane(measured(distinct, spec), spec)
+        _with_pane(measured(readings, spec), spec)
         .groupBy("segment_id", "pane_end")
         .agg(*aggregations)
     )

@@ -1,4 +1,4 @@
-"""Panes to windows: a window's sums are the sums over its panes. No JVM."""
+"""Panes to windows: a window's sums are those of its panes, a pane's those of its parts. No JVM."""
 
 import pyarrow as pa
 
@@ -24,6 +24,21 @@ def _windows_of(panes: str, spec: TransformSpec) -> str:
     """
 
 
+def _sums(spec: TransformSpec) -> dict[str, str]:
+    """SQL by column: the sums of a whole from those of its parts."""
+    sums = {a.name: a.over_parts for a in spec.aggregations}
+    return sums | {name: f"sum({name})" for name in count_columns(spec.histogram)}
+
+
+def add_panes(panes: pa.Table, more: pa.Table, spec: TransformSpec) -> pa.Table:
+    """Add the sums of ``more`` readings to those of ``panes``; both as `pane_aggregate` gives."""
+    made = ", ".join(f"{sql} AS {name}" for name, sql in _sums(spec).items())
+    return select(
+        f"SELECT segment_id, pane_end, {made} FROM parts GROUP BY segment_id, pane_end",
+        parts=pa.concat_tables([panes, more.cast(panes.schema)]),
+    ).cast(panes.schema)
+
+
 def window_aggregate(
     panes: pa.Table, spec: TransformSpec, changed: pa.Table | None = None
 ) -> pa.Table:
@@ -39,8 +54,7 @@ def window_aggregate(
         and the columns that ``panes`` has beside its key. A window whose panes are not all
         among ``panes`` lacks their part.
     """
-    sums = {a.name: a.over_parts for a in spec.aggregations}
-    sums |= {name: f"sum({name})" for name in count_columns(spec.histogram)}
+    sums = _sums(spec)
     made = ", ".join(f"{sql} AS {name}" for name, sql in sums.items())
     key = "segment_id, window_seconds, window_end"
     touched = ""

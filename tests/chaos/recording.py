@@ -19,11 +19,13 @@ import pyarrow.compute as pc
 from pyarrow import feather
 
 from lakehouse.audit import balance
-from lakehouse.jobs.checkpoint import last_finished, read_through
+from lakehouse.jobs.checkpoint import Position, position
+from lakehouse.jobs.dropped import Dropped
 from lakehouse.settings import Settings
-from lakehouse.sql import select
 from lakehouse.tables import Lake, Note
+from lakehouse.transforms.window_aggregate import add_panes
 from specs.loader import load_specs
+from specs.transforms import TransformSpec
 from tests.chaos.child import Child
 from tests.chaos.world import PATIENCE_SECONDS, World
 
@@ -41,14 +43,14 @@ SWAP_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Recorded:
-    """What Spark gave for a micro-batch; all that the driver asks of it is its rows."""
+    """What Spark gave for a micro-batch: its panes."""
 
     rows: pa.Table
-    sparkSession: None = None  # noqa: N815  (Spark's name)
 
-    def toArrow(self) -> pa.Table:  # noqa: N802  (Spark's name)
-        """The rows."""
-        return self.rows
+
+def as_recorded(batch: Recorded) -> tuple[pa.Table, Dropped]:
+    """What Spark gave for it; it left nothing out."""
+    return batch.rows, Dropped()
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,11 @@ class Recording:
         """One micro-batch."""
         return Recorded(feather.read_table(self.folder / "batches" / f"{number}.arrow"))
 
-    def panes(self, last: int, start: datetime) -> pa.Table:
-        """Newest sums of each pane that ends past ``start``, of the batches up to ``last``."""
+    def panes(self, last: int, start: datetime, spec: TransformSpec) -> pa.Table:
+        """Sums of each pane that ends past ``start``, over the batches up to ``last``."""
         rows = self.batch(0).rows
         for number in range(1, last + 1):
-            changed = self.batch(number).rows
-            kept = select("SELECT * FROM rows ANTI JOIN changed USING (segment_id, pane_end)",
-                          rows=rows, changed=changed).cast(rows.schema)  # fmt: skip
-            rows = pa.concat_tables([kept, changed])
+            rows = add_panes(rows, self.batch(number).rows, spec)
         ends = rows["pane_end"]
         return rows.filter(pc.greater(ends, pa.scalar(start, ends.type))).combine_chunks()
 
@@ -151,16 +150,17 @@ def _record(folder: Path, bootstrap: str) -> None:
     from lakehouse.jobs.stream import Stream, StreamPace
     from lakehouse.publish import KafkaPublisher
     from lakehouse.spark import session
+    from lakehouse.transforms.pane import pane_aggregate
 
     settings = Settings()
 
     class Recorder(Stream):
         """Keeps what Spark gives and takes none of it."""
 
-        def take_batch(self, changed: "DataFrame", batch_id: int) -> None:
+        def take_batch(self, readings: "DataFrame", batch_id: int) -> None:
             path = folder / "batches" / f"{batch_id}.arrow"
             path.parent.mkdir(exist_ok=True)
-            feather.write_feather(changed.toArrow(), path)
+            feather.write_feather(pane_aggregate(readings, lake.specs.transforms).toArrow(), path)
 
     lake = Lake(settings.lake, load_specs())
     stream = Recorder(lake, folder / "checkpoint", KafkaPublisher(bootstrap), None)
@@ -175,7 +175,6 @@ def replay(folder: Path, home: Path, bootstrap: str, registry: str, pause_at: in
 
     With ``pause_at`` it waits before that batch for the champion to change.
     """
-    from lakehouse.jobs.dropped import Dropped
     from lakehouse.jobs.model_watch import ModelWatch
     from lakehouse.jobs.stream import Stream
     from lakehouse.jobs.windows import Windows
@@ -186,15 +185,16 @@ def replay(folder: Path, home: Path, bootstrap: str, registry: str, pause_at: in
     checkpoint = settings.checkpoints / "stream"
     models = ModelWatch(registry, specs, 0.1)
 
-    def read_panes(*, start: datetime, version: int) -> pa.Table:
-        """What Spark sums up of bronze's ``version``: what the batches up to it gave."""
-        assert version == read_through(checkpoint)
-        return recording.panes(last_finished(checkpoint) or 0, start)
+    def read_panes(*, start: datetime, reached: Position) -> pa.Table:
+        """What Spark sums up of bronze: what the batches that end there gave."""
+        ends = [number for number in range(recording.batches)
+                if position(folder / "checkpoint", number) == reached]  # fmt: skip
+        return recording.panes(max(ends), start, specs.transforms)
 
     stream = Stream(Lake(settings.lake, specs), checkpoint, KafkaPublisher(bootstrap), models)
     for part in ("offsets", "commits"):
         (checkpoint / part).mkdir(exist_ok=True)
-    stream.take_up(Windows(specs.transforms, checkpoint, read_panes), Dropped)
+    stream.take_up(Windows(specs.transforms, checkpoint, read_panes), as_recorded)
     finished = len(list((checkpoint / "commits").iterdir()))
     for number in range(finished, recording.batches):
         if number == pause_at:

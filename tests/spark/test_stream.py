@@ -189,6 +189,27 @@ def test_a_crash_after_a_commit_repeats_the_batch_and_doubles_nothing(
     assert "2018-03-05T01:00:00.000000Z" in final
 
 
+def test_a_driver_that_ends_inside_a_commit_of_bronze_counts_each_file_of_it_once(
+    make: MakePipeline,
+) -> None:
+    pipeline, undisturbed = make("crashed"), make("undisturbed")
+    midnight = 23 * HOUR
+    for one in (pipeline, undisturbed):
+        one.land(at(0, 0))
+        one.run()
+        one.land(at(1, midnight - 1), at(2, midnight), at(3, midnight + 1))  # a file a day
+    pipeline.publisher = Crashing("send", 1)  # in the first file's batch
+    with pytest.raises(Unavailable, match="crash"):
+        pipeline.run()
+    pipeline.publisher = MemoryPublisher()
+    pipeline.run()
+    undisturbed.run()
+    assert pipeline.rows() == undisturbed.rows()
+    assert pipeline.primary("s:a", "event_count") == {
+        HOUR: (1,), HOUR + midnight - 300: (1,), HOUR + midnight: (2,),
+    }  # fmt: skip
+
+
 def test_a_segment_that_is_registered_later_is_picked_up(make: MakePipeline) -> None:
     pipeline = make()
     stream = pipeline.stream()

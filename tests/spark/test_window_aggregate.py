@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.tables import Lake
 from lakehouse.transforms.histogram import bin_counts
-from lakehouse.transforms.pane import EVENT_COLUMNS, pane_aggregate
+from lakehouse.transforms.pane import EVENT_COLUMNS, distinct_readings, pane_aggregate
 from lakehouse.transforms.window_aggregate import window_aggregate
 from specs.loader import Specs
 from tests.rows import after, reading, table
@@ -24,7 +24,8 @@ def aggregates(
     spark: "SparkSession", lake: Lake, rows: Iterable[dict[str, Any]], specs: Specs
 ) -> list[dict[str, Any]]:
     events = table(lake, "bronze.traffic_event", list(rows)).select(EVENT_COLUMNS)
-    panes = pane_aggregate(spark.createDataFrame(events), specs.transforms).toArrow()
+    readings = distinct_readings(spark.createDataFrame(events), specs.transforms)
+    panes = pane_aggregate(readings, specs.transforms).toArrow()
     made = window_aggregate(panes, specs.transforms)
     return sorted(made.to_pylist(), key=lambda row: (row["window_seconds"], row["window_end"]))
 

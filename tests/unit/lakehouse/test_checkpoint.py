@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.jobs.checkpoint import last_finished, read_through, span, writer
+from lakehouse.jobs.checkpoint import Position, last_finished, position, read_through, span, writer
 
 
 def plan(folder: Path, batch: int, version: int, index: int = -1, watermark_ms: int = 0) -> None:
@@ -40,6 +40,12 @@ def test_a_batch_that_stops_inside_a_version_counts_it_as_read(tmp_path: Path) -
     plan(tmp_path, 1, version=3, index=5)
     plan(tmp_path, 2, version=5, index=-1)
     assert [span(tmp_path, batch).versions for batch in range(3)] == [(0, 3), None, (4, 4)]
+
+
+def test_a_position_says_how_many_files_of_its_version_are_read(tmp_path: Path) -> None:
+    plan(tmp_path, 0, version=3, index=-1)
+    plan(tmp_path, 1, version=3, index=0)
+    assert [position(tmp_path, batch) for batch in range(2)] == [Position(3, 0), Position(3, 1)]
 
 
 def test_a_batch_that_only_moves_the_watermark_reads_no_version(tmp_path: Path) -> None:
