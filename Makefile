@@ -3,7 +3,7 @@ PYTHON ?= python3
 TRAFFIC = .venv/bin/traffic
 RUN = .venv/bin/python -m
 
-.PHONY: help install demo test test-quick test-spark test-stack test-apps superset lint bench clean
+.PHONY: help install demo test test-quick test-spark test-stack test-apps superset lint bench chaos fuzz soak clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,20 @@ test: lint  ## everything CI runs, but for test-apps
 bench: install  ## what the README and docs say of speed
 	$(TRAFFIC) bench landing
 	$(TRAFFIC) bench freshness
+
+CYCLES ?= 50
+SEED ?= 1
+RECORDS ?= 1000000
+MINUTES ?= 30
+
+chaos: install  ## kill, restart, audit: CYCLES=50 SEED=1; goes on where it was interrupted
+	$(RUN) tests.chaos --cycles $(CYCLES) --seed $(SEED)
+
+fuzz: install  ## arbitrary bytes through decode and verdict: RECORDS=1000000 SEED=1; goes on too
+	$(RUN) tests.chaos.fuzz --records $(RECORDS) --seed $(SEED)
+
+soak: install  ## MINUTES=30 of live load: memory, files and freshness must stay flat
+	$(TRAFFIC) bench soak --minutes $(MINUTES)
 
 clean:  ## remove what was installed and what the demo left
 	rm -rf .venv .traffic superset/.venv

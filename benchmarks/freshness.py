@@ -41,7 +41,7 @@ def measure(load: LiveLoad, *, through_trino: bool = False) -> Result:
     servers = (KAFKA, MLFLOW, TRINO) if through_trino else (KAFKA, MLFLOW)
     with temporary_home(servers, PARTITIONS) as home:
         lake = home.lake(load.segments)
-        _make_champion(home, load)
+        make_champion(home, load)
         with ExitStack() as beside:
             watch = beside.enter_context(_watching(home)) if through_trino else None
             seen = run_live(home, lake, load)
@@ -102,7 +102,7 @@ def summary(load: LiveLoad, seen: Observed, fresh: Quantiles) -> Result:
     }
 
 
-def _make_champion(home: BenchHome, load: LiveLoad) -> None:
+def make_champion(home: BenchHome, load: LiveLoad) -> None:
     """History through every real step: landed, streamed, learnt from, and scored.
 
     The tables then hold a day, as they would in service: a commit's cost depends on it.

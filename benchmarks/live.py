@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ WARM_UP_SECONDS = 20.0
 
 START_SECONDS, DRAIN_SECONDS = 180.0, 60.0
 SAMPLE_SECONDS, LAG_SECONDS = 1.0, 5.0
+
+Also = Callable[[Meter], None]
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ class Observed:
 class _Watched:
     """The processes of a run: kept an eye on, sampled."""
 
-    def __init__(self, home: BenchHome, watch: LagWatch) -> None:
-        self.meter, self.watch = Meter(), watch
+    def __init__(self, home: BenchHome, watch: LagWatch, also: Also | None) -> None:
+        self.meter, self.watch, self._also = Meter(), watch, also
         self.scrapes = Scrapes(home.settings.targets)
         self._children: list[Child] = []
         self.meter.watch("bench", alone(os.getpid()))
@@ -107,6 +109,8 @@ class _Watched:
                 self.watch.sample()
                 self.scrapes.look()
                 lag_due += LAG_SECONDS
+                if self._also is not None:
+                    self._also(self.meter)
             time.sleep(max(0.0, min(SAMPLE_SECONDS, seconds - passed)))
 
     def until_in_gold(self, seconds: float) -> None:
@@ -122,8 +126,10 @@ class _Watched:
             self.look(SAMPLE_SECONDS)
 
 
-def run_live(home: BenchHome, lake: Lake, load: LiveLoad) -> Observed:
+def run_live(home: BenchHome, lake: Lake, load: LiveLoad, also: Also | None = None) -> Observed:
     """Start lander and stream, warm them up, load them, and let them finish.
+
+    While it measures, ``also`` is called with the meter every five seconds.
 
     Raises:
         Unavailable: a process failed, or gold did not catch up.
@@ -134,7 +140,7 @@ def run_live(home: BenchHome, lake: Lake, load: LiveLoad) -> Observed:
         home.child("metrics", "serve") as exporter, home.admin() as admin,
     ):  # fmt: skip
         watch = LagWatch(lake, admin, topic)
-        watched = _Watched(home, watch)
+        watched = _Watched(home, watch, also)
         watched.add("lander", lander)
         watched.add("stream", stream)
         watched.add("exporter", exporter)

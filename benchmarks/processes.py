@@ -81,6 +81,11 @@ class Meter:
             self.peak_rss_bytes[name] = max(self.peak_rss_bytes[name], held)
         return {name: sum(by_pid.values()) for name, by_pid in self._cpu.items()}
 
+    def rss_bytes(self) -> dict[str, int]:
+        """Memory of each tree now."""
+        return {name: sum(usage.rss_bytes for usage in read().values())
+                for name, read in self._trees.items()}  # fmt: skip
+
 
 def taken(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     """CPU seconds between two samples; a tree that was added meanwhile began at none."""

@@ -21,6 +21,7 @@ from ingestion.dead_letter_limit import DeadLetterBrake, flood
 from ingestion.dead_letters import DeadLetterTopic
 from ingestion.decode import Record
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
+from lakehouse.failpoints import failpoint
 from lakehouse.jobs.gated import note_refusal, passed
 from lakehouse.journal import Journal, now
 from lakehouse.tables import Lake, LakeTable, Note, Passed, Step
@@ -42,6 +43,28 @@ class LandingPace:
 
     max_records: int
     max_seconds: float
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What the consumer group knows of a lander.
+
+    Attributes:
+        name: unique in the group and kept over restarts, so that a restarted lander has its
+            partitions back at once; None: a new member at each start.
+        session_seconds: the group gives its partitions to others after this long without a word.
+    """
+
+    name: str | None = None
+    session_seconds: float = 10.0
+
+    def config(self) -> dict[str, str | int]:
+        """As librdkafka's options."""
+        named = {} if self.name is None else {"group.instance.id": self.name}
+        milliseconds = round(self.session_seconds * 1000)
+        return {
+            **named, "session.timeout.ms": milliseconds, "heartbeat.interval.ms": milliseconds // 4,
+        }  # fmt: skip
 
 
 @dataclass
@@ -90,7 +113,10 @@ class Lander:
     its rows. Kafka's own committed offsets are only a mirror for monitoring.
     """
 
-    def __init__(self, lake: Lake, bootstrap: str, pace: LandingPace) -> None:
+    def __init__(
+        self, lake: Lake, bootstrap: str, pace: LandingPace,
+        membership: Membership = Membership(),
+    ) -> None:  # fmt: skip
         """Join the group on the Kafka at ``bootstrap``; tables are created as needed."""
         specs = lake.specs
         self.landed = Landed()
@@ -107,11 +133,13 @@ class Lander:
         self._journal = Journal(lake, [BRONZE, DEAD_LETTER])
         self._reached: dict[int, int | None] = {}
         self._ends: dict[int, int] = {}
+        self._owed: dict[int, int] | None = None
         self._consumer = Consumer({
             "bootstrap.servers": bootstrap, "group.id": GROUP, "enable.auto.commit": False,
             "auto.offset.reset": "error", "partition.assignment.strategy": "cooperative-sticky",
             "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536,
-            "enable.partition.eof": False,
+            "enable.partition.eof": False, "topic.metadata.refresh.interval.ms": 10_000,
+            **membership.config(),
         })  # fmt: skip
         self._consumer.subscribe([self._topic.topic], on_assign=self._take, on_revoke=self._drop)
 
@@ -126,8 +154,12 @@ class Lander:
         self._land_until(stopped)
 
     def run_once(self, stopped: Callable[[], bool]) -> None:
-        """Land what the assigned partitions hold now, then return. Raises as `run` does."""
-        self._land_until(lambda: stopped() or self._caught_up())
+        """Land what the topic holds now, then return; what others land is waited for.
+
+        The group may hold partitions of a lander that was killed until its session has ended.
+        Raises as `run` does.
+        """
+        self._land_until(lambda: stopped() or (self._caught_up() and self._all_landed()))
 
     def _land_until(self, is_done: Callable[[], bool]) -> None:
         # What is loaded by now stays: else the thousands of messages of a batch have the collector
@@ -176,6 +208,7 @@ class Lander:
         judged = self._judge.judge(records, self._known_segments(), now())
         self._refuse_flood(judged)
         self._commit(judged, passed(self.gate, judged.accepted, self._journal))
+        failpoint("land.before_mirror")
         self.landed.batches += 1
         self._mirror(judged)
         self._metrics.observe(
@@ -199,6 +232,7 @@ class Lander:
         }  # fmt: skip
         if dead.num_rows:
             self._dlq.send(dead)
+            failpoint("land.dead_letters_sent")
             commit = self._dead.append(
                 dead, self._note({"dead_lettered": dead.num_rows}, offsets),
                 self._dead_steps(judged),
@@ -207,6 +241,7 @@ class Lander:
             written += commit.rows_written
             for rule, count in _by_rule(dead).items():
                 self._metrics.count("traffic_dead_letters_total", count, rule=rule)
+            failpoint("land.between_dead_letters_and_rows")
         steps = [
             Step(_writer(self._topic.topic, partition), self._reached[partition], last)
             for partition, (_, last) in judged.progress.items()
@@ -276,6 +311,23 @@ class Lander:
             end == 0 or (reached is not None and reached + 1 >= end)
             for end, reached in ((end, self._reached[p]) for p, end in self._ends.items())
         )
+
+    def _all_landed(self) -> bool:
+        """The table stands for what the topic held when this was first asked."""
+        if self._owed is None:
+            topic = self._consumer.list_topics(self._topic.topic, METADATA_SECONDS).topics[
+                self._topic.topic
+            ]
+            places = [TopicPartition(self._topic.topic, number) for number in topic.partitions]
+            marks = {place.partition: self._consumer.get_watermark_offsets(place, METADATA_SECONDS)
+                     for place in places}  # fmt: skip
+            self._owed = {number: end for number, (begin, end) in marks.items() if end > begin}
+        self._bronze.refresh()
+        for partition, end in list(self._owed.items()):
+            reached = self._bronze.progress(_writer(self._topic.topic, partition))
+            if reached is not None and reached + 1 >= end:
+                del self._owed[partition]
+        return not self._owed
 
     def _mirror(self, judged: Judged) -> None:
         """Tell Kafka how far we are, for whoever watches the group's lag."""

@@ -11,11 +11,13 @@ from lakehouse.commands import (
     data,
     demo,
     dlq,
+    maintain,
     metrics,
     model,
     ops,
     produce,
     quality,
+    query,
     run,
     serve,
     specs,
@@ -38,8 +40,10 @@ for command in (
     run.stream,
     serve.serve,
     audit.audit,
+    maintain.maintain,
     demo.demo,
     sql.sql,
+    query.query,
 ):
     app.command()(command)
 GROUPS = {

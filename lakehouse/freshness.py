@@ -1,5 +1,7 @@
 """How long each reading took from Kafka to the gold commit that contains it."""
 
+from datetime import datetime
+
 import pyarrow as pa
 
 from lakehouse.sql import select
@@ -53,6 +55,17 @@ def hop_seconds(lake: Lake, since_version: int = 0) -> dict[str, Quantiles]:
     return {hop: _named(found[hop][0]) for hop in HOPS}
 
 
+def p95_by_second(lake: Lake, since_version: int = 0) -> list[tuple[datetime, float]]:
+    """The second in which readings were sent to Kafka, and their p95 in seconds, in order."""
+    found = _over_readings(
+        lake, since_version,
+        "make_timestamptz(sent // 1000000 * 1000000) AS second,"
+        " quantile_cont((gold_at - sent) / 1e6, 0.95) AS p95",
+        "GROUP BY second ORDER BY second",
+    )  # fmt: skip
+    return [(row["second"], row["p95"]) for row in found.to_pylist()]
+
+
 def _quantiles(microseconds: str) -> str:
     return f"quantile_cont(({microseconds}) / 1e6, {list(QUANTILES)})"
 
@@ -62,7 +75,9 @@ def _named(quantiles: pa.Scalar) -> Quantiles:
     return dict(zip(NAMES, values, strict=True))
 
 
-def _over_readings(lake: Lake, since_version: int, aggregations: str) -> pa.Table:
+def _over_readings(
+    lake: Lake, since_version: int, aggregations: str, grouping: str = ""
+) -> pa.Table:
     """``aggregations`` over ``sent``, ``bronze_at``, ``silver_at`` and ``gold_at``, in us."""
     tables = {}
     for alias, name in {"bronze": "bronze.traffic_event", "ledger": "ops.ledger"}.items():
@@ -94,6 +109,6 @@ def _over_readings(lake: Lake, since_version: int, aggregations: str) -> pa.Tabl
                 ON bronze.partition = landing.partition AND bronze."offset" >= landing.first_offset
         )
         SELECT {aggregations} FROM reading JOIN done USING (table_version)
-        WHERE table_version > {since_version} AND gold_at IS NOT NULL
+        WHERE table_version > {since_version} AND gold_at IS NOT NULL {grouping}
     """
     return select(query, **tables)

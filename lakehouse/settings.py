@@ -116,6 +116,13 @@ class Settings(BaseSettings):
     land_max_seconds: Annotated[float, Field(gt=0)] = 0.25
     """... or has waited this long for more."""
 
+    land_member: str | None = None
+    """Name of this lander in its group, one for each, kept over restarts: Kafka then gives it its
+    partitions back at once instead of waiting for its predecessor's session to end."""
+
+    land_session_seconds: Annotated[float, Field(ge=6, le=300)] = 10.0
+    """Kafka gives a silent lander's partitions to others after this long."""
+
     stream_trigger_seconds: Annotated[float, Field(ge=0)] = 0.3
     """A micro-batch begins at most this often."""
 

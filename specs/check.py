@@ -7,6 +7,7 @@ from specs.arrow import arrow_schema
 from specs.compatibility import evolution_faults
 from specs.errors import SpecError
 from specs.loader import Specs
+from specs.tables import history_of
 
 METRIC = re.compile(r"\btraffic_[a-z_]+")
 BUCKET_OF_GOAL = re.compile(r"\b(traffic_[a-z_]+)\{[^}]*le=\"\$goal\"")
@@ -76,6 +77,9 @@ def _ops_faults(specs: Specs) -> Iterator[str]:
     for name in specs.ops.retention:
         if name not in kept:
             yield f"ops.yaml: retention names {name}, which is neither a table nor a topic"
+    upkeep = specs.ops.maintenance
+    if upkeep.replaced_file_hours < upkeep.log_hours:
+        yield "ops.yaml: maintenance: replaced_file_hours is below log_hours"
 
 
 def _alert_faults(specs: Specs) -> Iterator[str]:
@@ -120,7 +124,10 @@ def faults(specs: Specs) -> list[str]:
         *_flow_faults(specs), *_silver_faults(specs), *_ops_faults(specs), *_view_faults(specs),
         *evolution_faults(specs),
     ]  # fmt: skip
+    derived = {kept.table for table in specs.tables.values() if (kept := history_of(table))}
     for table in specs.tables.values():
+        if table.table in derived:
+            continue
         try:
             arrow_schema(table, with_context=True)
         except SpecError as error:

@@ -47,6 +47,16 @@ class Limits(SpecModel):
     news_seconds: int = Field(gt=0)
 
 
+class Maintenance(SpecModel):
+    """How small files, logs and replaced files are kept few."""
+
+    target_file_bytes: int = Field(gt=0)
+    min_files: int = Field(ge=2)
+    log_hours: int = Field(ge=0)
+    replaced_file_hours: int = Field(ge=0)
+    orphan_hours: int = Field(ge=1)
+
+
 class PageRows(SpecModel):
     """How many items a page holds."""
 
@@ -163,6 +173,7 @@ class OpsSpec(SpecModel):
     gates: GatePolicy
     dead_letters: DeadLetterLimit
     limits: Limits
+    maintenance: Maintenance
     serving: Serving
     retention: dict[str, Retention]
     monitoring: Monitoring

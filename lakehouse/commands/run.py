@@ -53,7 +53,7 @@ def _reconciliation(
 
 def land(once: Once = False) -> None:
     """Land topic traffic_event in bronze, with its offsets, verdicts and dead letters."""
-    from ingestion.lander import Lander, LandingPace
+    from ingestion.lander import Lander, LandingPace, Membership
     from lakehouse.metrics import Metrics
     from lakehouse.metrics.endpoint import exposed
     from lakehouse.services import kafka_bootstrap
@@ -65,9 +65,10 @@ def land(once: Once = False) -> None:
     settings = Settings()
     stopped = stop_on_signals()
     pace = LandingPace(settings.land_max_records, settings.land_max_seconds)
+    member = Membership(settings.land_member, settings.land_session_seconds)
     specs = load_specs()
     metrics = Metrics(specs.ops, "lander")
-    lander = Lander(Lake(settings.lake, specs, metrics), kafka_bootstrap(settings), pace)
+    lander = Lander(Lake(settings.lake, specs, metrics), kafka_bootstrap(settings), pace, member)
     with exposed(metrics, "lander", port=settings.metrics_port, targets=settings.targets):
         try:
             lander.run_once(stopped) if once else lander.run(stopped)
