@@ -5,6 +5,7 @@ ahead of the tables; a start brings them up to it from bronze.
 """
 
 import gc
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
+log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 POLL_SECONDS = 0.5
@@ -201,12 +203,19 @@ class Stream:
             rows, pa.scalar(plan.watermark, TIMESTAMP), pa.scalar(at, TIMESTAMP)
         )
         note, name = self._note(plan, batch_id), writer(self._checkpoint)
+        silver_rows = 0
         if rows.num_rows:
-            self.done.silver_rows += self.silver.merge_batch(rows, note, name, batch_id)
+            silver_rows = self.silver.merge_batch(rows, note, name, batch_id)
             self.silver.publish(rows, news_only=True)
             self.done.batches += 1
-        self.done.score_rows += self.gold.take(rows, self._open.rows, note, name, batch_id)
+        score_rows = self.gold.take(rows, self._open.rows, note, name, batch_id)
+        self.done.silver_rows += silver_rows
+        self.done.score_rows += score_rows
         self._journal.write_if_due()
+        log.info("batch streamed", extra={"facts": {
+            "job": "stream", "batch_id": batch_id, "bronze_versions": plan.versions,
+            "silver_rows": silver_rows, "score_rows": score_rows,
+        }})  # fmt: skip
 
     def report(self) -> dict[str, float]:
         """What the commits reported, and the CPU time of the gates."""
