@@ -48,6 +48,7 @@ class Settings(BaseSettings):
 
     trino_port: Port = 18080
     superset_port: Port = 18088
+    airflow_port: Port = 18085
     trino_heap: str = "1g"
     trino_passwords: bool = False
     """Users prove themselves with a password, over TLS; without it, any name is believed."""

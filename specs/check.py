@@ -76,6 +76,12 @@ def _ops_faults(specs: Specs) -> Iterator[str]:
     for name in specs.ops.retention:
         if name not in kept:
             yield f"ops.yaml: retention names {name}, which is neither a table nor a topic"
+    retraining = specs.ops.retraining
+    if retraining.min_interval_hours > retraining.max_interval_hours:
+        yield "ops.yaml: retraining has a min_interval_hours above its max_interval_hours"
+    for name, dag in specs.ops.airflow.dags.items():
+        if dag.task_minutes > dag.run_minutes:
+            yield f"ops.yaml: a task of DAG {name} may take longer than a run"
 
 
 def _view_faults(specs: Specs) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Retries, gates, dead-letter limits, retention, metrics and alerts."""
+"""Retries, gates, limits, serving, retraining, orchestration, retention, metrics and alerts."""
 
 from typing import Literal
 
@@ -71,6 +71,35 @@ class Serving(SpecModel):
     likely_probability: float = Field(ge=0, le=1)
 
 
+class Retraining(SpecModel):
+    """When a training is worth it."""
+
+    min_interval_hours: float = Field(ge=0)
+    max_interval_hours: float = Field(gt=0)
+    min_new_labels: int = Field(gt=0)
+    min_brier_skill: float = Field(lt=1)
+    skill_hours: float = Field(gt=0)
+
+
+class DagPlan(SpecModel):
+    """One DAG of ``airflow/dags``: when it runs, and how long it and each of its tasks may."""
+
+    schedule: str = Field(pattern=r"^\S+( \S+){4}$")
+    task_minutes: int = Field(gt=0)
+    run_minutes: int = Field(gt=0)
+    tags: tuple[Identifier, ...] = Field(min_length=1)
+    description: str
+
+
+class AirflowPlan(SpecModel):
+    """What every DAG of ``airflow/dags`` reads."""
+
+    owner: Identifier
+    max_backfill_days: int = Field(gt=0)
+    task_retries: Retry
+    dags: dict[Identifier, DagPlan]
+
+
 class Retention(SpecModel):
     """How long rows or messages are kept."""
 
@@ -107,6 +136,8 @@ class OpsSpec(SpecModel):
     dead_letters: DeadLetterLimit
     limits: Limits
     serving: Serving
+    retraining: Retraining
+    airflow: AirflowPlan
     retention: dict[str, Retention]
     metrics: tuple[Metric, ...]
     alerts: tuple[Alert, ...]
