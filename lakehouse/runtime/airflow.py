@@ -62,6 +62,7 @@ def environment(settings: Settings, port: int) -> Mapping[str, str]:
         "CORE__AUTH_MANAGER":
             "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "CORE__DAG_DISCOVERY_SAFE_MODE": "False",  # it skips files that do not say "airflow"
         "CORE__EXECUTION_API_SERVER_URL": f"http://{LOOPBACK}:{port}/execution/",
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__FERNET_KEY_CMD": f"cat {home / 'fernet_key'}",
@@ -73,6 +74,7 @@ def environment(settings: Settings, port: int) -> Mapping[str, str]:
         "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "LOGGING__BASE_LOG_FOLDER": str(settings.log / "airflow"),
+        "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(settings.log / "airflow/dags"),
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }  # fmt: skip
     inherited = {
