@@ -137,7 +137,8 @@ def _commits(lake: Lake, told: Told) -> list[dict[str, Any]]:
 def _committed(commits: Sequence[dict[str, Any]]) -> Iterator[JobRun]:
     """One run a job; the scores' rows are told by the model that made them."""
     for job in dict.fromkeys(row["job"] for row in commits):
-        own = [row for row in commits if row["job"] == job and row["table_name"] != SCORES]
+        wrote = [row for row in commits if row["job"] == job and row["row_total"]]
+        own = [row for row in wrote if row["table_name"] != SCORES]
         if not own:
             continue
         read = max((row["source_version"] or -1 for row in own), default=-1)

@@ -107,7 +107,7 @@ def test_scores_are_traced_to_the_models_that_made_them(busy: Lake) -> None:
 def test_what_was_told_is_not_told_again(busy: Lake) -> None:
     _, told = runs(busy, None, Told())
     assert runs(busy, None, told) == ([], told)
-    book(busy, booked("land", BRONZE, 3, 20))
+    book(busy, booked("land", BRONZE, 3, 20), booked("reconcile", SILVER, 4, 21, rows_written=0))
     (only,), further = runs(busy, None, told)
     assert (only.job, only.outputs) == ("land", {BRONZE: ("3", 10)})
     assert further.table_versions[BRONZE] == 3
