@@ -60,6 +60,18 @@ CONTRADICTIONS: dict[str, tuple[Edit, str]] = {
         ("ops.yaml", "above: 0, ", ""),
         "ops.yaml: alert gate_failed needs either an SLA or a bound `above`",
     ),
+    "a training that could never be due": (
+        ("ops.yaml", "min_interval_hours: 6 ", "min_interval_hours: 200 "),
+        "ops.yaml: retraining has a min_interval_hours above its max_interval_hours",
+    ),
+    "a deadline after the end of the run": (
+        (
+            "ops.yaml",
+            "deadline_minutes: 15, run_minutes: 30",
+            "deadline_minutes: 31, run_minutes: 30",
+        ),
+        "ops.yaml: a task or the deadline of DAG platform is longer than a run may be",
+    ),
     "retention of an unknown table": (
         ("ops.yaml", "  gold.network_kpi: {days: 1100}", "  gold.kpi: {days: 1100}"),
         "ops.yaml: retention names gold.kpi, which is neither a table nor a topic",
