@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from lakehouse.runtime import airflow
+from lakehouse.runtime import airflow, process
 from lakehouse.runtime.airflow import AIRFLOW, PROGRAMS
 from lakehouse.runtime.stack import SERVERS, endpoints, running
 from lakehouse.settings import Settings
@@ -134,3 +134,4 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory, specs: Specs) -> Iterato
         made.traffic("segment", "load", "simulator", "--segments", str(SEGMENTS))
         made.send(START, HISTORY, "--late", "0.02", "--duplicate", "0.02", "--malformed", "0.02")
         yield made
+    assert process.members(settings.run) == {}, "`traffic down` leaves nothing behind"

@@ -50,6 +50,10 @@ def ended(lakehouse: Lakehouse, dag_id: str, run_type: str, count: int = 1) -> l
     return found
 
 
+def log_of(lakehouse: Lakehouse, name: str) -> str:
+    return (lakehouse.settings.log / f"{name}.log").read_text()
+
+
 def late_windows(lake: Lake) -> list[datetime]:
     """Starts of final windows whose readings silver has not counted."""
     ends = lake.table(SILVER).read(columns=["window_end"], where=pc.field("is_final"))
@@ -100,6 +104,21 @@ def switched_on(lakehouse: Lakehouse) -> Iterator[Callable[[str], None]]:
     yield switch_on
     for dag_id in switched:
         lakehouse.patch(f"/dags/{dag_id}", is_paused=True)
+
+
+def test_airflow_listens_on_loopback_alone_and_keeps_its_secrets(lakehouse: Lakehouse) -> None:
+    members = process.members(lakehouse.settings.run)["airflow"]
+    heard = [c.laddr.ip for m in members for c in m.net_connections() if c.status == "LISTEN"]
+    assert set(heard) == {"127.0.0.1"}
+    folder = lakehouse.settings.home / "airflow"
+    files = [*folder.glob("*_key"), folder / "jwt_secret", folder / "passwords.json"]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    secrets = [path.read_text() for path in files[:-1]]
+    secrets += json.loads(files[-1].read_text()).values()
+    assert len(secrets) == 4
+    started = [m.environ() for m in members] + [{"log": log_of(lakehouse, "airflow")}]
+    for variables in started:
+        assert not any(secret in value for value in variables.values() for secret in secrets)
 
 
 def test_late_readings_are_brought_in(lakehouse: Lakehouse) -> None:
