@@ -228,11 +228,14 @@ def test_what_was_refused_is_counted(lakehouse: Lakehouse) -> None:
 
 
 def test_the_day_is_reported(lakehouse: Lakehouse) -> None:
-    today = datetime.now(UTC)
-    states = lakehouse.run_here("quality_report", at=today + timedelta(days=1))
+    refused = lakehouse.lake().table("bronze.dead_letter").read(columns=["failed_at"])
+    newest = pc.max(refused["failed_at"]).as_py()
+    reported_at = newest + timedelta(days=1, minutes=10)  # the run stands for the day before
+    states = lakehouse.run_here("quality_report", at=reported_at)
     assert states == {"docs": "success", "report": "success"}
     (run, *_) = lakehouse.runs("quality_report")
     day = run["data_interval_start"][:10]
+    assert day == f"{newest.date()}"
     folder = lakehouse.settings.home / "quality"
     page = (folder / f"report-{day}.html").read_text()
     assert f"<h1>Data quality of {day}</h1>" in page
