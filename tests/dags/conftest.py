@@ -22,6 +22,9 @@ SEGMENTS, INTERVAL_SECONDS = 20, 300
 START = datetime(2024, 5, 5, 21, tzinfo=UTC)
 """Sunday evening, so that each part of a training's split of two days holds a rush hour."""
 HISTORY = timedelta(days=2)
+LATE = timedelta(hours=10, seconds=7)
+"""After `START`: half an hour of which further readings come when all of `HISTORY` is streamed."""
+
 COMMAND_SECONDS = 240.0
 
 
@@ -124,7 +127,7 @@ def _ran(command: list[str], environment: Mapping[str, str]) -> str:
 
 @pytest.fixture(scope="session")
 def lakehouse(tmp_path_factory: pytest.TempPathFactory, specs: Specs) -> Iterator[Lakehouse]:
-    """Two days of a city, some of it late, doubled or malformed, streamed without a model."""
+    """Two days of a city, some of it late, doubled or malformed, streamed without a model yet."""
     settings = Settings(
         home=tmp_path_factory.mktemp("dags"), kafka_port=0, mlflow_port=0, airflow_port=0
     )
@@ -132,6 +135,7 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory, specs: Specs) -> Iterato
         made = Lakehouse(settings, specs)
         made.traffic("topic", "create")
         made.traffic("segment", "load", "simulator", "--segments", str(SEGMENTS))
-        made.send(START, HISTORY, "--late", "0.02", "--duplicate", "0.02", "--malformed", "0.02")
+        made.send(START, HISTORY, "--duplicate", "0.02", "--malformed", "0.02")
+        made.send(START + LATE, timedelta(minutes=30), "--seed", "9")
         yield made
     assert process.members(settings.run) == {}, "`traffic down` leaves nothing behind"
