@@ -82,15 +82,10 @@ class Retraining(SpecModel):
 
 
 class DagPlan(SpecModel):
-    """One DAG of ``airflow/dags``: when it runs, and how long it and each of its tasks may.
-
-    A run is promised to be done ``deadline_minutes`` after it was queued, and ended after
-    ``run_minutes``.
-    """
+    """One DAG of ``airflow/dags``: when it runs, and how long it and each of its tasks may."""
 
     schedule: str = Field(pattern=r"^\S+( \S+){4}$")
     task_minutes: int = Field(gt=0)
-    deadline_minutes: int = Field(gt=0)
     run_minutes: int = Field(gt=0)
     tags: tuple[Identifier, ...] = Field(min_length=1)
     description: str

@@ -4,7 +4,6 @@ Airflow's environment holds none of our code, so the plan is read as plain YAML 
 well-formed is held by `traffic specs check`.
 """
 
-import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,9 @@ from airflow.sdk import (
     DAG,
     Asset,
     CronDataIntervalTimetable,
-    DeadlineAlert,
-    DeadlineReference,
-    SyncCallback,
     XComArg,
 )
 from airflow.sdk.definitions.mappedoperator import MappedOperator
-
-log = logging.getLogger(__name__)
 
 SPEC = Path(__file__).parents[2] / "specs" / "ops.yaml"
 PLAN: dict[str, Any] = yaml.safe_load(SPEC.read_text())["airflow"]
@@ -43,12 +37,6 @@ def by_the_clock(dag_id: str) -> CronDataIntervalTimetable:
     return CronDataIntervalTimetable(PLAN["dags"][dag_id]["schedule"], timezone="UTC")
 
 
-def deadline_passed(dag_id: str, **_context: Any) -> None:
-    """Say that a run was not done in time; Airflow calls it and keeps the passed deadline too."""
-    minutes = PLAN["dags"][dag_id]["deadline_minutes"]
-    log.warning("a run of %s is not done %s minutes after it was queued", dag_id, minutes)
-
-
 def planned(dag_id: str, doc: str, **more: Any) -> DAG:
     """A DAG of the plan: one run at a time, in UTC, with its schedule, bounds, owner and tags.
 
@@ -65,11 +53,6 @@ def planned(dag_id: str, doc: str, **more: Any) -> DAG:
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(minutes=plan["run_minutes"]),
-        deadline=DeadlineAlert(
-            reference=DeadlineReference.DAGRUN_QUEUED_AT,
-            interval=timedelta(minutes=plan["deadline_minutes"]),
-            callback=SyncCallback(deadline_passed, {"dag_id": dag_id}),
-        ),
         doc_md=doc,
         description=plan["description"],
         tags=["traffic", *plan["tags"]],

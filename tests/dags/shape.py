@@ -18,9 +18,6 @@ def main(folder: str) -> None:
             "tags": sorted(dag.tags), "catchup": dag.catchup,
             "max_active_runs": dag.max_active_runs,
             "timeout_seconds": dag.dagrun_timeout.total_seconds(),
-            "deadlines": [
-                (alert.interval.total_seconds(), alert.callback.path) for alert in dag.deadline
-            ],
             "timetable": type(dag.timetable).__name__,
             "cron": getattr(dag.timetable, "timetable", dag.timetable).expression,
             "tasks": {task.task_id: shape(task) for task in dag.tasks},

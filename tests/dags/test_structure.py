@@ -82,8 +82,6 @@ def test_each_dag_has_the_schedule_bounds_and_words_of_its_plan(
         dag = found["dags"][dag_id]
         assert dag["cron"] == plan.schedule
         assert dag["timeout_seconds"] == 60 * plan.run_minutes
-        deadline = [60 * plan.deadline_minutes, "traffic_plan.deadline_passed"]
-        assert dag["deadlines"] == [deadline]
         assert set(dag["tags"]) == {"traffic", *plan.tags}
         assert dag["description"] == plan.description
         assert len(dag["doc"].split()) > 20
