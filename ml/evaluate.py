@@ -17,9 +17,9 @@ from ml.grid import Rows, SpeedGrid
 from ml.measures import MEASURES, Figure, Forecast, Outcome, measured
 from ml.model import CongestionModel, Prediction
 from ml.places import Places
+from ml.recent import refresh_days
 from specs.ml import Metric, Protocol
 
-WINDOWS_AT_ONCE = 288  # bounds the memory that features take
 MODEL = "model"
 SPARSITY = ("0-25 %", "25-50 %", "50-75 %", "75-100 %")
 SLICE_METRICS: tuple[Metric, ...] = ("brier", "auroc", "mae_kmh")
@@ -102,7 +102,8 @@ def judge(
 
     Args:
         observations: all that was observed, also before ``start``.
-        model: its profile is also what the baselines call usual.
+        model: its usual profile is also the baselines'; its recent one is renewed day by day, as
+            `traffic model refresh` does, from what was observed before.
         start: first window that is forecast from.
         end: targets lie before this window.
 
@@ -111,30 +112,31 @@ def judge(
     """
     grid, spec = observations.seen, observations.spec
     rows = eligible(grid, start, end, spec.protocol.max_age_minutes)
-    answer = _forecast(model, grid, rows)
+    answer = _forecast(model, observations, rows)
     return {
         horizon: _judged(observations, model, rows, answer, column, end)
         for column, horizon in enumerate(model.horizons_minutes)
     }
 
 
-def _forecast(model: CongestionModel, grid: SpeedGrid, rows: Rows) -> Prediction:
-    """The model's answer of every row, a day's windows at once."""
+def _forecast(model: CongestionModel, observations: Observations, rows: Rows) -> Prediction:
+    """The model's answer of every row, a day at once, with that day's recent profile."""
+    grid = observations.seen
     answer = Prediction.empty(len(rows), len(model.horizons_minutes))
     if not len(rows):
         return answer
-    cuts = np.searchsorted(
-        rows.window, np.arange(rows.window[0], rows.window[-1] + 1, WINDOWS_AT_ONCE)
-    ).tolist()
+    day = refresh_days(rows.window, grid.window_seconds, model.spec)
+    days, cuts = (found.tolist() for found in np.unique(day, return_index=True))
+    renewed = [model.with_recent(observations.cells.recent(one)) for one in days]
 
-    def part(bounds: tuple[int, int]) -> None:
-        chosen = slice(*bounds)
-        made = model.forecast(grid, rows[chosen])
+    def part(which: int) -> None:
+        chosen = slice(cuts[which], [*cuts[1:], len(rows)][which])
+        made = renewed[which].forecast(grid, rows[chosen])
         for into, values in zip(answer.arrays(), made.arrays(), strict=True):
             into[chosen] = values
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(part, zip(cuts, [*cuts[1:], len(rows)], strict=True)))
+        list(pool.map(part, range(len(days))))
     return answer
 
 
@@ -150,7 +152,7 @@ def _judged(  # noqa: PLR0913, PLR0917  (one horizon's share of what `judge` has
     rows, target, speed = rows[counts], target[counts], speed[counts]
     forecasts = {MODEL: Forecast(*(values[counts, column] for values in answer.arrays()))}
     for name in observations.spec.baselines:
-        forecasts[name] = BASELINES[name](observations, model.profile, rows, horizon)
+        forecasts[name] = BASELINES[name](observations, model.profiles["training"], rows, horizon)
     day, clock = local_times(grid.roads, target, grid.window_seconds)
     now = forecasts["persistence"].probability > 0
     hour_windows = grid.windows_in(60)

@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml.calendar import local_times, seconds_of_week
+from ml.calendar import local_times
 from ml.columns import Booleans, Floats, Integers
 from ml.features import features, targets_of
 from ml.grid import Rows, SpeedGrid
 from ml.model import Examples
-from ml.profile import Profile, ProfileSums
+from ml.profile import Profile, Profiles, ProfileSums
+from ml.recent import ObservedCells, refresh_days
 from specs.errors import WrongInput
 from specs.loader import Specs
 from specs.ml import MlSpec
@@ -61,6 +62,11 @@ class Observations:
         truth = SpeedGrid.empty(grid.roads, specs.ml.label, window_seconds).with_rows(sure)
         return cls(grid, truth, specs.ml)
 
+    @cached_property
+    def cells(self) -> ObservedCells:
+        """What profiles are made from."""
+        return ObservedCells(self.seen, self.spec)
+
     def label(self, rows: Rows, speed_kmh: Floats) -> Booleans:
         """Whether a speed [n] means congestion on the rows' segments."""
         free_flow = self.seen.roads.free_flow_speed_kmh[rows.segment]
@@ -90,6 +96,11 @@ class ExampleSet:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spec", self.observations.spec)
+
+    @property
+    def cells(self) -> ObservedCells:
+        """What profiles are made from."""
+        return self.observations.cells
 
     def parts(self, horizon_minutes: int) -> Parts:
         """Rows with an observed target before the end; a seeded sample of those to learn from."""
@@ -123,28 +134,15 @@ class ExampleSet:
         return held_out
 
     @cached_property
-    def _usual_rows(self) -> tuple[Rows, Integers, Integers]:
-        """Every observed cell, its local day and its second of the week."""
-        seen = self.observations.seen
-        inside = (seen.windows >= self.start) & (seen.windows < self.end)
-        segment, column = np.nonzero(seen.observed & inside)
-        rows = Rows(segment, seen.windows[column])
-        if not len(rows):
-            raise WrongInput("nothing was observed in the time to train on; take a longer one")
-        return rows, *local_times(seen.roads, rows, seen.window_seconds)
-
-    def _sums(self, chosen: Booleans | slice) -> ProfileSums:
-        seen = self.observations.seen
-        rows, _, clock = self._usual_rows
-        rows, clock = rows[chosen], clock[chosen]
-        ratio = seen.speeds_at(rows) / seen.roads.free_flow_speed_kmh[rows.segment]
-        congested = (ratio < self.spec.label.congested_below_ratio).astype(np.float64)
-        ids = seen.roads.segment_ids
-        return ProfileSums.of(ratio, congested, rows.segment, clock, ids, self.spec.profile)
+    def _inside(self) -> slice:
+        """Positions of the observed cells of this time."""
+        return self.cells.between(self.start, self.end)
 
     @cached_property
     def _all_sums(self) -> ProfileSums:
-        return self._sums(slice(None))
+        if self._inside.stop <= self._inside.start:
+            raise WrongInput("nothing was observed in the time to train on; take a longer one")
+        return self.cells.sums(self._inside, self.spec.profile.smoothing_rows)
 
     @cached_property
     def profile(self) -> Profile:
@@ -155,26 +153,36 @@ class ExampleSet:
         """
         return self._all_sums.profile()
 
-    def by_day(self, rows: Rows, horizon_minutes: int) -> Iterator[tuple[Integers, Profile]]:
-        """Positions of the rows whose target is on one local day, and the profile of the others.
+    def _without(self, local_day: int) -> Profile | None:
+        """What was usual on all other days; None where there is no other."""
+        first = self._inside.start
+        own = first + np.flatnonzero(self.cells.local_day[self._inside] == local_day)
+        rest = self._all_sums.without(self.cells.sums(own, self.spec.profile.smoothing_rows))
+        return rest.profile() if rest.counts.sum() > 0 else None
 
-        A profile that had averaged the target itself would promise more than it can keep.
+    def by_day(self, rows: Rows, horizon_minutes: int) -> Iterator[tuple[Integers, Profiles]]:
+        """Positions of rows that share their profiles, and these.
+
+        The usual one leaves out the local day of the targets: a profile that had averaged the
+        target itself would promise more than it can keep. The recent one ends before the row's day.
         """
+        seconds = self.observations.seen.window_seconds
         days = self._target_days(rows, horizon_minutes)
-        usual_days = self._usual_rows[1]
-        for day in np.unique(days).tolist():
-            rest = self._all_sums.without(self._sums(usual_days == day))
-            if rest.counts.sum() > 0:
-                yield np.flatnonzero(days == day), rest.profile()
+        refreshed = refresh_days(rows.window, seconds, self.spec)
+        for local_day in np.unique(days).tolist():
+            usual = self._without(local_day)
+            if usual is None:
+                continue
+            same = np.flatnonzero(days == local_day)
+            for day in np.unique(refreshed[same]).tolist():
+                recent = self.cells.recent(day)
+                yield same[refreshed[same] == day], {"training": usual, "recent": recent}
 
     def examples(self, rows: Rows, horizon_minutes: int) -> Examples:
         """Features and outcome of rows, each with the profile that leaves its target's day out."""
         inputs = np.full((len(rows), len(self.spec.features)), np.nan)
         seen = self.observations.seen
-        for chosen, profile in self.by_day(rows, horizon_minutes):
-            inputs[chosen] = features(seen, rows[chosen], self.spec, profile, horizon_minutes)
+        for chosen, profiles in self.by_day(rows, horizon_minutes):
+            inputs[chosen] = features(seen, rows[chosen], self.spec, profiles, horizon_minutes)
         speed = self.observations.targets(rows, horizon_minutes)
         return Examples(inputs, self.observations.label(rows, speed), speed)
-
-
-__all__ = ["ExampleSet", "Observations", "Parts", "is_congested", "seconds_of_week"]

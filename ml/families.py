@@ -100,8 +100,12 @@ def _hist_gradient_boosting(
     fixed = {**boosting.model_dump(), "early_stopping": False, "random_state": seed, "loss": loss}
     is_probability = loss == "log_loss"
     kind = HistGradientBoostingClassifier if is_probability else HistGradientBoostingRegressor
+    inputs = lesson.inputs
+    unknown = np.isnan(inputs).all(axis=0)  # scikit-learn cannot bin a column of nothing but NaN,
+    if unknown.any():  # and no tree can split on it, whatever stands there
+        inputs = np.where(unknown, 0.0, inputs)
     with one_thread():
-        return SklearnTrees(kind(**fixed).fit(lesson.inputs, lesson.answers, lesson.weights))
+        return SklearnTrees(kind(**fixed).fit(inputs, lesson.answers, lesson.weights))
 
 
 def _light_gbm(lesson: Lesson, loss: Loss, boosting: Boosting, seed: int) -> LightGbmTrees:

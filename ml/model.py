@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
@@ -13,10 +14,11 @@ from sklearn.base import BaseEstimator
 from ml.calibration import Calibrator
 from ml.columns import Booleans, Floats
 from ml.conformal import ConformalInterval
+from ml.drift import Reference
 from ml.families import Lesson, Trees, grow
 from ml.features import FeatureView
 from ml.grid import Rows, SpeedGrid
-from ml.profile import Profile
+from ml.profile import Profile, Profiles
 from specs.errors import WrongInput
 from specs.ml import MlSpec
 
@@ -63,21 +65,22 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
     not change what a model in use computes.
     """
 
-    def __init__(self, spec_json: str, window_seconds: int, profile: Profile):
+    def __init__(self, spec_json: str, window_seconds: int, profiles: Profiles):
         """Make a model that `fit` completes.
 
         Args:
             spec_json: the `MlSpec`, dumped.
             window_seconds: length of the primary window.
-            profile: usual values by time of the week, of the training rows.
+            profiles: usual values by time of the week, of the training and of recent days.
         """
         self.spec_json = spec_json
         self.window_seconds = window_seconds
-        self.profile = profile
+        self.profiles = profiles
         self.classifiers: dict[int, Trees] = {}
         self.calibrators: dict[int, Calibrator] = {}
         self.regressors: dict[int, Trees] = {}
         self.intervals: dict[int, ConformalInterval] = {}
+        self.references: dict[int, Reference] = {}
 
     @property
     def spec(self) -> MlSpec:
@@ -115,6 +118,7 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
             )
             classifier, regressor = classifying.result(), regressing.result()
         self.classifiers[horizon], self.regressors[horizon] = classifier, regressor
+        self.references[horizon] = Reference.of(inputs, learn.congested)
         raw = classifier.predict(held_out.inputs)
         calibrator = Calibrator.fit(raw, held_out.congested)
         self.calibrators[horizon] = calibrator
@@ -139,12 +143,18 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
                 f"{grid.window_seconds} s; train a new one"
             )
         result = Prediction.empty(len(rows), len(self.horizons_minutes))
-        view = FeatureView(grid, rows, self.spec, self.profile)
+        view = FeatureView(grid, rows, self.spec, self.profiles)
         for column, horizon in enumerate(self.horizons_minutes):
             answer = self._answer(horizon, view.at(horizon))
             for into, values in zip(result.arrays(), answer, strict=True):
                 into[:, column] = values
         return result
+
+    def with_recent(self, recent: Profile) -> Self:
+        """This model with other recent days in its memory; its trees are the same."""
+        renewed = copy(self)
+        renewed.profiles = {**self.profiles, "recent": recent}
+        return renewed
 
     def predict(self, inputs: Floats) -> Floats:
         """Forecast from ready-made features, as MLflow's generic interface asks.

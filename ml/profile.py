@@ -1,13 +1,14 @@
 """Historical profile: what is usual on a segment at a time of the week."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 
 from ml.columns import Floats, Integers
-from specs.ml import Measure
+from specs.ml import Measure, Span
 from specs.ml import Profile as ProfileSpec
 
 DAY_SECONDS = 86_400
@@ -20,13 +21,22 @@ MEASURES: tuple[Measure, ...] = ("speed_ratio", "congested_ratio", "speed_ratio_
 class Profile:
     """Usual values by segment and bucket of the week.
 
-    ``by_segment`` is [measures, segments, buckets], from Monday midnight; ``network``
+    ``by_segment`` is [measures, segments, buckets], from Monday midnight; ``level``
+    [measures, segments + 1] is of any time, the last column of the network. ``network``
     [measures, buckets] answers for segments that are not in ``segment_ids``.
     """
 
     segment_ids: tuple[str, ...]
     by_segment: Floats
     network: Floats
+    level: Floats
+
+    @classmethod
+    def unknown(cls, spec: ProfileSpec) -> Self:
+        """A profile of nothing: every value is NaN."""
+        buckets = 7 * 1440 // spec.bucket_minutes
+        nothing = np.full((3, buckets), np.nan)
+        return cls((), np.empty((3, 0, buckets)), nothing, nothing[:, :1])
 
     def at(
         self,
@@ -44,6 +54,16 @@ class Profile:
         usual[seen] = self.by_segment[place, known[seen], bucket[seen]]
         return usual
 
+    def level_of(self, measure: Measure, segment_ids: tuple[str, ...], segment: Integers) -> Floats:
+        """Value [n] of the segments at any time; an unknown one has the network's."""
+        known = positions(self.segment_ids, segment_ids)[segment]
+        level: Floats = self.level[MEASURES.index(measure), known]  # -1 is the network's
+        return level
+
+
+Profiles: TypeAlias = Mapping[Span, Profile]
+"""What was usual in the training, and in the recent days."""
+
 
 @dataclass(frozen=True, eq=False)
 class ProfileSums:
@@ -54,7 +74,7 @@ class ProfileSums:
     """
 
     segment_ids: tuple[str, ...]
-    spec: ProfileSpec
+    smoothing_rows: float
     counts: Floats
     sums: Floats
 
@@ -66,7 +86,8 @@ class ProfileSums:
         segment: Integers,
         second_of_week: Integers,
         segment_ids: tuple[str, ...],
-        spec: ProfileSpec,
+        bucket_minutes: int,
+        smoothing_rows: float,
     ) -> Self:
         """Add up rows.
 
@@ -76,18 +97,19 @@ class ProfileSums:
             segment: [n], positions in ``segment_ids``.
             second_of_week: [n], from Monday midnight in the segment's zone.
             segment_ids: one without a row gets the network's profile.
-            spec: length of a bucket and the smoothing.
+            bucket_minutes: length of a bucket.
+            smoothing_rows: see `profile`.
         """
-        per_day = 1440 // spec.bucket_minutes
+        per_day = 1440 // bucket_minutes
         shape = (len(segment_ids), 7, per_day)
-        cell = segment * (7 * per_day) + second_of_week // (spec.bucket_minutes * 60)
+        cell = segment * (7 * per_day) + second_of_week // (bucket_minutes * 60)
         size = int(np.prod(shape))
 
         def added(weights: Floats | None) -> Floats:
             return np.bincount(cell, weights, size).astype(np.float64).reshape(shape)
 
         sums = [added(speed_ratio), added(congested), added(speed_ratio**2)]
-        return cls(segment_ids, spec, added(None), np.stack(sums))
+        return cls(segment_ids, smoothing_rows, added(None), np.stack(sums))
 
     def without(self, part: Self) -> Self:
         """These sums less those of some of their rows."""
@@ -112,7 +134,17 @@ class ProfileSums:
             segment_ids=self.segment_ids,
             by_segment=_with_spread(by_segment.reshape(3, len(self.segment_ids), -1)),
             network=_with_spread(network.reshape(3, -1)),
+            level=_with_spread(np.stack([self._levels(sums) for sums in self.sums])),
         )
+
+    def _levels(self, total: Floats) -> Floats:
+        """Smoothed mean of each segment [segments + 1] at any time, and of the network."""
+        count, sums = self.counts.sum(axis=(1, 2)), total.sum(axis=(1, 2))
+        network = sums.sum() / count.sum()
+        weight = count + self.smoothing_rows
+        mixed = sums + self.smoothing_rows * network
+        means = np.divide(mixed, weight, out=np.full(len(sums), network), where=weight > 0)
+        return np.append(means, network)
 
     def _means(self, total: Floats) -> tuple[Floats, Floats]:
         """Smoothed means by segment [segments, 7, buckets] and of the network [1, 7, buckets]."""
@@ -120,8 +152,8 @@ class ProfileSums:
         def smoothed(axes: tuple[int, ...], broader: Floats | float) -> Floats:
             count = self.counts.sum(axis=axes, keepdims=True)
             sums = total.sum(axis=axes, keepdims=True)
-            weight = count + self.spec.smoothing_rows
-            mixed = sums + self.spec.smoothing_rows * np.asarray(broader)
+            weight = count + self.smoothing_rows
+            mixed = sums + self.smoothing_rows * np.asarray(broader)
             fallback = np.broadcast_to(np.asarray(broader, dtype=np.float64), mixed.shape)
             means: Floats = np.divide(mixed, weight, out=fallback.copy(), where=weight > 0)
             return means

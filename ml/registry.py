@@ -23,7 +23,8 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 class ModelReport:
     """What the registry says of a version.
 
-    ``metrics[horizon_minutes][forecaster][metric]`` is of the test part of its training.
+    ``metrics[horizon_minutes][forecaster][metric]`` is of the test part of its training;
+    ``run_metrics`` has them under flat names, and what is of no horizon, such as ``scoring_ms``.
     """
 
     name: str
@@ -32,6 +33,8 @@ class ModelReport:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: Mapping[int, Mapping[str, Mapping[str, float]]]
+    run_metrics: Mapping[str, float]
+    card: str
 
 
 def alias_versions(tracking_uri: str, specs: Specs) -> dict[str, int]:
@@ -161,6 +164,8 @@ def show(tracking_uri: str, specs: Specs, model: str = CHAMPION) -> ModelReport 
         tags=dict(found.tags),
         params=dict(run.data.params),
         metrics=nested_metrics(run.data.metrics),
+        run_metrics=dict(run.data.metrics),
+        card=found.description or "",
     )
 
 

@@ -12,6 +12,7 @@ MODEL_FILE = "model.skops"
 TRUSTED_TYPES = (
     "ml.calibration.Calibrator",
     "ml.conformal.ConformalInterval",
+    "ml.drift.Reference",
     "ml.families.LightGbmTrees",
     "ml.families.SklearnTrees",
     "ml.model.CongestionModel",

@@ -9,12 +9,14 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from ml.calendar import DAY_SECONDS
 from ml.columns import Booleans, Floats
 from ml.evaluate import HorizonReport, judge, report
 from ml.examples import ExampleSet, Observations
 from ml.features import features
-from ml.grid import Rows, SpeedGrid
+from ml.grid import Rows
 from ml.model import CongestionModel, Examples
+from ml.profile import Profiles
 from specs.errors import WrongInput
 from specs.loader import Specs
 from specs.ml import MlSpec
@@ -151,7 +153,9 @@ def fit(
         raise WrongInput(f"ml.yaml lacks features that a model stands on: {sorted(absent)}")
     known = ExampleSet(observations, start, end)
     window_seconds = observations.seen.window_seconds
-    model = CongestionModel(spec.model_dump_json(), window_seconds, known.profile)
+    recent = known.cells.recent(latest_day(observations))
+    profiles: Profiles = {"training": known.profile, "recent": recent}
+    model = CongestionModel(spec.model_dump_json(), window_seconds, profiles)
     counts: dict[int, dict[str, int]] = {}
 
     def examples(horizon: int) -> tuple[Examples, Examples]:
@@ -165,6 +169,12 @@ def fit(
 
     model.fit({horizon: partial(examples, horizon) for horizon in spec.horizons_minutes})
     return model, counts
+
+
+def latest_day(observations: Observations) -> int:
+    """The newest midnight (days since the Unix epoch, UTC) that was observed up to."""
+    seen = observations.seen
+    return int((seen.windows[-1] + 1) * seen.window_seconds // DAY_SECONDS)
 
 
 def _require_both(congested: Booleans, part: str, horizon_minutes: int) -> None:
@@ -184,7 +194,4 @@ def _example(observations: Observations, model: CongestionModel, spec: MlSpec) -
     few = np.linspace(0, len(segment) - 1, EXAMPLE_ROWS).astype(np.int64)
     rows = Rows(segment[few], grid.windows[column[few]])
     asked = np.full((len(rows), 1), float(horizon))
-    return np.hstack([asked, features(grid, rows, spec, model.profile, horizon)])
-
-
-__all__ = ["Metrics", "SpeedGrid", "TrainedModel", "fit", "metrics_of", "train", "train_before"]
+    return np.hstack([asked, features(grid, rows, spec, model.profiles, horizon)])

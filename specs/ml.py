@@ -8,10 +8,11 @@ from specs.model import Identifier, SpecModel
 
 FeatureKind = Literal[
     "lag", "change", "mean", "stddev", "lowest", "congested", "observed", "age", "anomaly",
-    "free_flow", "day_sin", "day_cos", "day_of_week", "profile", "profile_change",
+    "free_flow", "day_sin", "day_cos", "day_of_week", "profile", "profile_change", "level",
 ]  # fmt: skip
 Place = Literal["segment", "upstream", "downstream", "network"]
 Measure = Literal["speed_ratio", "congested_ratio", "speed_ratio_stddev"]
+Span = Literal["training", "recent"]
 Output = Literal["congestion_probability", "speed_kmh_predicted", "speed_kmh_low", "speed_kmh_high"]
 Metric = Literal[
     "brier", "auroc", "auprc", "log_loss", "calibration_error", "mae_kmh", "rmse_kmh",
@@ -33,7 +34,7 @@ class Feature(SpecModel):
     """One input of the model.
 
     ``windows`` is a lag or a length, in primary windows; ``of`` says whose speeds a lag or a change
-    is of; ``at`` and ``measure`` say when and what of the profile.
+    is of; ``at``, ``measure`` and ``over`` say when, what and of which time the profile is.
     """
 
     name: Identifier
@@ -42,6 +43,7 @@ class Feature(SpecModel):
     of: Place = "segment"
     at: Literal["window", "target"] = "window"
     measure: Measure = "speed_ratio"
+    over: Span = "training"
     description: str
 
     @model_validator(mode="after")
@@ -55,10 +57,17 @@ class Feature(SpecModel):
 
 
 class Profile(SpecModel):
-    """Historical profile: usual values by time of week."""
+    """Historical profiles: usual values by time of week, over the training and over recent days.
+
+    The recent one is that of the last ``recent_days`` days before a midnight (UTC). It is renewed
+    daily without a training, and reaches the model ``refresh_hours`` after that midnight.
+    """
 
     bucket_minutes: int = Field(gt=0, le=1440)
     smoothing_rows: float = Field(ge=0)
+    recent_days: int = Field(ge=1)
+    recent_smoothing_rows: float = Field(gt=0)
+    refresh_hours: int = Field(ge=0, lt=24)
 
     @model_validator(mode="after")
     def _divides_the_day(self) -> Self:
@@ -147,6 +156,36 @@ class Interval(SpecModel):
         return self
 
 
+class Promotion(SpecModel):
+    """What a challenger has to show on live outcomes before it may score.
+
+    The interval of the Brier difference is of a bootstrap over blocks of ``block_hours``.
+    """
+
+    days: int = Field(ge=1)
+    min_outcomes: int = Field(ge=1)
+    block_hours: int = Field(ge=1, le=24)
+    min_blocks: int = Field(ge=2)
+    bootstrap_samples: int = Field(ge=100)
+    interval: float = Field(gt=0, lt=1)
+    max_calibration_rise: float = Field(ge=0)
+    max_scoring_ms: float = Field(gt=0)
+
+
+class Rollback(SpecModel):
+    """The champion goes when it was worse than persistence over ``hours``."""
+
+    hours: int = Field(ge=1)
+    min_outcomes: int = Field(ge=1)
+
+
+class Drift(SpecModel):
+    """Population stability index from which a shift is named, over the newest ``hours``."""
+
+    hours: int = Field(ge=1)
+    max_psi: float = Field(gt=0)
+
+
 class MlSpec(SpecModel):
     """What the model is asked, what it may look at and how it is judged."""
 
@@ -160,6 +199,9 @@ class MlSpec(SpecModel):
     training: Training
     interval: Interval
     protocol: Protocol
+    promotion: Promotion
+    rollback: Rollback
+    drift: Drift
     outputs: tuple[Output, ...]
     metrics: tuple[Metric, ...]
     baselines: tuple[Baseline, ...]

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse.commands.model_choice import compare, promote, quality, refresh, rollback
+
 if TYPE_CHECKING:
     from lakehouse.jobs.evaluation import Evaluation, History
     from lakehouse.settings import Settings
+    from ml.score import LoadedModel
     from ml.train import Metrics
     from specs.loader import Specs
 
 app = typer.Typer(no_args_is_help=True, help="The congestion model.")
+for command in (quality, compare, promote, rollback, refresh):
+    app.command()(command)
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 Model = Annotated[str, typer.Option(help="Alias or version in the registry.")]
 
@@ -144,7 +149,7 @@ def _history(  # noqa: PLR0913
     return History(made.metrics, made.segments), first, past
 
 
-def _loaded(specs: "Specs", settings: "Settings", model: str):  # type: ignore[no-untyped-def]
+def _loaded(specs: "Specs", settings: "Settings", model: str) -> "LoadedModel":
     from lakehouse.services import mlflow_uri
     from ml.registry import load_version, resolve
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,11 @@ class History:
     versions: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of_lake(cls, lake: Lake, source: str | None = None) -> "History":
-        """Primary windows of the lake's silver; with ``source`` only that city's."""
+    def of_lake(cls, lake: Lake, source: str | None = None, days: int | None = None) -> "History":
+        """Primary windows of the lake's silver.
+
+        With ``source`` only that city's, with ``days`` only the newest.
+        """
         silver, segments = lake.table(SILVER), lake.table(SEGMENTS)
         versions = {table.spec.table: table.refresh() for table in (silver, segments)}
         where = pc.field("window_seconds") == lake.specs.transforms.primary.size_seconds
@@ -41,6 +44,12 @@ class History:
         if source is not None:
             where &= pc.field("source") == source
             roads = roads.filter(pc.equal(roads["source"], source))
+        if days is not None:
+            starts = silver.read(columns=["window_start"], where=where)["window_start"]
+            if len(starts):
+                since = pc.max(starts).as_py() - timedelta(days=days)
+                where &= pc.field("window_date") >= since.date()
+                where &= pc.field("window_start") >= since
         rows = silver.read(columns=[*COLUMNS, lake.specs.ml.label.column], where=where)
         return cls(rows, roads, versions)
 

@@ -1,11 +1,12 @@
-"""Which model scores: the registry's champion, asked for on a timer beside the stream."""
+"""Which models score: the registry's champion and challenger, asked for beside the stream."""
 
 import logging
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ml.registry import champion, champion_version
-from specs.errors import Unavailable
+from ml.registry import CHALLENGER, CHAMPION, alias_versions, load_version
+from specs.errors import TrafficError, Unavailable
 from specs.loader import Specs
 
 if TYPE_CHECKING:
@@ -15,10 +16,11 @@ log = logging.getLogger(__name__)
 
 
 class ModelWatch:
-    """Keeps the champion loaded; a new one is swapped in between two batches.
+    """Keeps champion and challenger loaded; a new one is swapped in between two batches.
 
     The registry is asked from a thread of its own, so that a slow or dead registry never holds up
-    a batch. While it is down the model in hand goes on scoring.
+    a batch. While it is down the models in hand go on scoring. A challenger that cannot be used
+    is left out: nothing hangs on it.
     """
 
     def __init__(self, tracking_uri: str, specs: Specs, poll_seconds: float) -> None:
@@ -27,7 +29,10 @@ class ModelWatch:
         self._poll_seconds = poll_seconds
         self._stop = threading.Event()
         self._failure: Exception | None = None
-        self._model = champion(tracking_uri, specs)
+        self._model: LoadedModel | None = None
+        self._challenger: LoadedModel | None = None
+        self._refused: int | None = None
+        self._ask()
         if self._model is None:
             log.warning("no model is champion yet: silver goes on, gold waits for one")
         self._thread = threading.Thread(target=self._watch, name="model-watch", daemon=True)
@@ -44,6 +49,18 @@ class ModelWatch:
             raise self._failure
         return self._model
 
+    @property
+    def challenger(self) -> "LoadedModel | None":
+        """The model to score in the champion's shadow; its rows are ``gold.shadow_score``'s."""
+        return self._challenger
+
+    def refuse_challenger(self, reason: Exception) -> None:
+        """Let this version of the challenger score no more: its rows were refused."""
+        if self._challenger is not None:
+            self._refused = self._challenger.version
+            log.error("challenger version %s is out of the stream: %s", self._refused, reason)
+            self._challenger = None
+
     def close(self) -> None:
         """Stop watching."""
         self._stop.set()
@@ -52,12 +69,34 @@ class ModelWatch:
     def _watch(self) -> None:
         while not self._stop.wait(self._poll_seconds):
             try:
-                version = champion_version(self._tracking_uri, self._specs)
-                if version is not None and (self._model is None or version != self._model.version):
-                    self._model = champion(self._tracking_uri, self._specs)
-                    log.warning("model version %s scores from the next batch on", version)
+                self._ask()
             except Unavailable as error:
                 log.warning("%s; the model in hand goes on scoring", error)
             except Exception as error:
                 self._failure = error
                 return
+
+    def _ask(self) -> None:
+        """Load what the aliases name, where it has changed."""
+        aliases = alias_versions(self._tracking_uri, self._specs)
+        version = aliases.get(CHAMPION)
+        if version is not None and (self._model is None or version != self._model.version):
+            self._model = load_version(self._tracking_uri, self._specs, version)
+            log.warning("model version %s scores from the next batch on", version)
+        shadow = aliases.get(CHALLENGER)
+        if shadow is None or shadow == self._refused:
+            self._challenger = None
+        elif self._challenger is None or shadow != self._challenger.version:
+            self._challenger = self._shadow(shadow)
+
+    def _shadow(self, version: int) -> "LoadedModel | None":
+        try:
+            found = load_version(self._tracking_uri, self._specs, version)
+        except Unavailable:
+            raise
+        except TrafficError as error:
+            self._refused = version
+            log.error("challenger version %s cannot be used: %s", version, error)
+            return None
+        log.warning("challenger version %s scores in shadow from the next batch on", version)
+        return replace(found, table=self._specs.tables["gold.shadow_score"])

@@ -29,6 +29,7 @@ class Champion:
 
     def __init__(self, model: "LoadedModel | None") -> None:
         self.model = model
+        self.challenger: LoadedModel | None = None
 
     def close(self) -> None:
         """Nothing to stop."""

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.grid import SpeedGrid
-from ml.profile import Profile
+from ml.profile import Profile, Profiles
 from specs.arrow import arrow_schema
 from specs.loader import Specs, load_specs
 from specs.ml import MlSpec
@@ -100,9 +100,10 @@ def small_specs(**changes: Any) -> Specs:
     return dataclasses.replace(SPECS, ml=spec)
 
 
-def flat_profile(ratio: float = 1.0) -> Profile:
-    """A profile of no segment, with one value at every time."""
-    return Profile((), np.empty((3, 0, 336)), np.full((3, 336), ratio))
+def flat_profile(ratio: float = 1.0) -> Profiles:
+    """Profiles of no segment, with one value at every time."""
+    flat = Profile((), np.empty((3, 0, 336)), np.full((3, 336), ratio), np.full((3, 1), ratio))
+    return {"training": flat, "recent": flat}
 
 
 def rush_hours(days: int, names: Iterable[str] = ("a", "b", "c", "d")) -> list[Cell]:

@@ -11,7 +11,7 @@ from ml.calendar import seconds_of_week
 from ml.columns import Floats
 from ml.features import FeatureView, features
 from ml.grid import RollingGrid, Rows, SpeedGrid
-from ml.profile import Profile
+from ml.profile import Profile, Profiles
 from specs.errors import WrongInput
 from specs.ml import MlSpec
 from tests.unit.ml.tables import (
@@ -152,10 +152,11 @@ def test_the_clock_jumps_with_daylight_saving_time() -> None:
         assert clock.tolist() == [SUNDAY + hour * HOUR for hour in hours]
 
 
-def ramp() -> Profile:
+def ramp() -> Profiles:
     """Usual values that say their bucket, a thousand more on segment b."""
-    by_bucket = np.tile(np.arange(336.0), (3, 1))
-    return Profile(("b",), by_bucket[:, np.newaxis] + 1000, by_bucket)
+    by_bucket, level = np.tile(np.arange(336.0), (3, 1)), np.tile([7.0, 5.0], (3, 1))
+    usual = Profile(("b",), by_bucket[:, np.newaxis] + 1000, by_bucket, level)
+    return {"training": usual, "recent": flat_profile(0.25)["recent"]}
 
 
 def test_a_public_holiday_is_a_sunday() -> None:
@@ -174,6 +175,16 @@ def test_an_anomaly_is_what_is_known_less_what_is_usual_now() -> None:
 def test_the_usual_change_is_from_now_to_the_target() -> None:
     assert value([], feature("profile_change"), window=2, profile=ramp(), segment=1) == 0.0
     assert value([], feature("profile_change"), window=3, profile=ramp(), segment=1) == 1.0
+
+
+def test_a_level_is_the_segment_s_and_a_stranger_s_is_the_network_s() -> None:
+    spec = feature("level")
+    assert value([], spec, window=0, profile=ramp(), segment=1) == 7.0
+    assert value([], spec, window=0, profile=ramp(), segment=0) == 5.0
+
+
+def test_recent_days_have_a_profile_of_their_own() -> None:
+    assert value([], feature("profile", over="recent"), window=2, profile=ramp(), segment=1) == 0.25
 
 
 def test_the_profile_is_read_at_the_target_s_time() -> None:

@@ -4,7 +4,6 @@ import pytest
 from ml.columns import Floats
 from ml.profile import Profile, ProfileSums
 from specs.ml import Measure
-from specs.ml import Profile as ProfileSpec
 
 DAY = 86_400
 HALF_HOUR = 1800
@@ -14,9 +13,8 @@ def sums(rows: list[tuple[int, int, float]], smoothing_rows: float) -> ProfileSu
     """Sums of (segment, second of the week, speed ratio) over two segments; below 0.6 is a jam."""
     table = np.array(rows, dtype=np.float64).reshape(-1, 3)
     segment, second = table[:, 0].astype(int), table[:, 1].astype(int)
-    spec = ProfileSpec(bucket_minutes=30, smoothing_rows=smoothing_rows)
     congested = (table[:, 2] < 0.6).astype(float)
-    return ProfileSums.of(table[:, 2], congested, segment, second, ("a", "b"), spec)
+    return ProfileSums.of(table[:, 2], congested, segment, second, ("a", "b"), 30, smoothing_rows)
 
 
 def fitted(rows: list[tuple[int, int, float]], smoothing_rows: float) -> Profile:
