@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.jobs.evaluation import COLUMNS, SEGMENTS, SILVER
+from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.tables import Lake
 
 SAMPLE_ROWS = 20_000
@@ -56,11 +57,10 @@ def _newest(lake: Lake) -> pa.Table:
     silver.refresh()
     seconds = specs.transforms.primary.size_seconds
     primary = pc.field("window_seconds") == seconds
-    starts = silver.read(columns=["window_start"], where=primary)["window_start"]
-    if not len(starts):
+    newest = newest_window(silver)
+    if newest is None:
         return silver.schema.empty_table()
     history = timedelta(seconds=seconds * specs.ml.history_windows)
-    since = pc.max(starts).as_py() - timedelta(hours=specs.ml.drift.hours) - history
-    recent = (pc.field("window_date") >= since.date()) & (pc.field("window_start") >= since)
+    since = newest - timedelta(hours=specs.ml.drift.hours) - history
     columns = [*COLUMNS, specs.ml.label.column]
-    return silver.read(columns=columns, where=primary & recent)
+    return silver.read(columns=columns, where=primary & since_window(since))

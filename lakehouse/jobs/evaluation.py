@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.tables import Lake
 from specs.errors import WrongInput
 from specs.loader import Specs
@@ -45,11 +46,9 @@ class History:
             where &= pc.field("source") == source
             roads = roads.filter(pc.equal(roads["source"], source))
         if days is not None:
-            starts = silver.read(columns=["window_start"], where=where)["window_start"]
-            if len(starts):
-                since = pc.max(starts).as_py() - timedelta(days=days)
-                where &= pc.field("window_date") >= since.date()
-                where &= pc.field("window_start") >= since
+            newest = newest_window(silver)
+            if newest is not None:
+                where &= since_window(newest - timedelta(days=days))
         rows = silver.read(columns=[*COLUMNS, lake.specs.ml.label.column], where=where)
         return cls(rows, roads, versions)
 

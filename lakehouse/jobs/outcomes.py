@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.jobs.gated import GatedTable
+from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.journal import Journal
 from lakehouse.tables import Lake, Note
 from lakehouse.transforms.revision import changed_rows
@@ -49,8 +50,8 @@ class Outcomes:
         """
         table = self._gated.table
         table.refresh()
-        since = since or self._newest(table.read(columns=["window_start"]))
-        where = _from(since)
+        since = since or self._reached()
+        where = None if since is None else since_window(since)
         made = self._made(SCORES, since)
         changed = changed_rows(made, table.read(where=where), table.spec)
         if not changed.num_rows:
@@ -64,7 +65,10 @@ class Outcomes:
         """The newest ``days`` of gold.score_outcome."""
         table = self._gated.table
         table.refresh()
-        return since_hours(table.read(), days * HOURS_A_DAY)
+        newest = newest_window(table)
+        if newest is None:
+            return table.schema.empty_table()
+        return table.read(where=since_window(newest - timedelta(days=days)))
 
     def live(self, hours: int, version: int | None = None) -> dict[int, LiveQuality]:
         """Quality over the newest hours by model version, or of one version."""
@@ -94,21 +98,14 @@ class Outcomes:
             table.refresh()
         seconds = specs.transforms.primary.size_seconds
         final = pc.field("is_final") & (pc.field("window_seconds") == seconds)
-        where = _from(since)
+        where = None if since is None else since_window(since)
         columns = [*SILVER_COLUMNS, specs.ml.label.column]
         rows = silver.read(columns=columns, where=final if where is None else final & where)
         return outcomes(scores.read(where=where), rows, specs)
 
-    def _newest(self, known: pa.Table) -> datetime | None:
+    def _reached(self) -> datetime | None:
         """Where to go on: outcomes of the newest window may lack those of longer horizons."""
-        if not known.num_rows:
+        newest = newest_window(self._gated.table)
+        if newest is None:
             return None
-        newest: datetime = pc.max(known["window_start"]).as_py()
         return newest - timedelta(minutes=2 * max(self._lake.specs.ml.horizons_minutes))
-
-
-def _from(since: datetime | None) -> pc.Expression | None:
-    """Filter on ``window_start`` and its partition."""
-    if since is None:
-        return None
-    return (pc.field("window_date") >= since.date()) & (pc.field("window_start") >= since)
