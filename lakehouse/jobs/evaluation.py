@@ -150,7 +150,7 @@ def judged_time(
         if not len(moments):
             raise WrongInput("nothing was observed; take another time or source")
         moments.sort()
-        share = int(moments[round((len(moments) - 1) * (1 - specs.ml.training.test))])
+        share = int(moments[round(len(moments) * (1 - specs.ml.training.test))])
         start = start or datetime.fromtimestamp(share, UTC)
         end = end or datetime.fromtimestamp(int(moments[-1]) + seconds, UTC)
     if start >= end:
