@@ -126,8 +126,13 @@ def load_version(tracking_uri: str, specs: Specs, version: int) -> LoadedModel:
             )  # fmt: skip
 
         path = Path(answered(download, specs.ops.retries.unavailable)) / MODEL_FILE
+        found: Any = answered(
+            lambda: mlflow.MlflowClient(tracking_uri).get_model_version(name, str(version)),
+            specs.ops.retries.unavailable,
+        )
+        created_at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
         table = specs.tables["gold.congestion_scores"]
-        return LoadedModel(name, version, load_model(path), table)
+        return LoadedModel(name, version, load_model(path), table, created_at)
 
 
 def champion(tracking_uri: str, specs: Specs) -> LoadedModel | None:
@@ -150,7 +155,15 @@ def show(tracking_uri: str, specs: Specs, model: str = CHAMPION) -> ModelReport 
     """
     if model == CHAMPION and champion_version(tracking_uri, specs) is None:
         return None
-    version = resolve(tracking_uri, specs, model)
+    return version_report(tracking_uri, specs, resolve(tracking_uri, specs, model))
+
+
+def version_report(tracking_uri: str, specs: Specs, version: int) -> ModelReport:
+    """What the registry says of a version, be it champion or not.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
     client = mlflow_module().MlflowClient(tracking_uri)
     retry = specs.ops.retries.unavailable
     found: Any = answered(

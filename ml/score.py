@@ -14,12 +14,16 @@ from specs.tables import TableSpec
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model, its name and version in the registry, and the spec of the table it makes."""
+    """A model, its name and version in the registry, and the spec of the table it makes.
+
+    ``created_at``: when it was registered (UTC); None where it comes from no registry.
+    """
 
     name: str
     version: int
     model: CongestionModel = field(repr=False)
     table: TableSpec = field(repr=False)
+    created_at: datetime | None = None
 
 
 def scores(

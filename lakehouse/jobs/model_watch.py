@@ -32,7 +32,10 @@ class ModelWatch:
         self._model: LoadedModel | None = None
         self._challenger: LoadedModel | None = None
         self._refused: int | None = None
-        self._ask()
+        try:
+            self._ask()
+        except Unavailable as error:
+            log.warning("%s; silver goes on, gold waits for it", error)
         if self._model is None:
             log.warning("no model is champion yet: silver goes on, gold waits for one")
         self._thread = threading.Thread(target=self._watch, name="model-watch", daemon=True)
