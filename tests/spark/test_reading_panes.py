@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lakehouse.tables import Lake
-from lakehouse.transforms.pane import EVENT_COLUMNS, pane_aggregate
+from lakehouse.transforms.pane import EVENT_COLUMNS, distinct_readings, pane_aggregate
 from lakehouse.transforms.reading_panes import reading_panes
 from specs.loader import Specs
 from tests.rows import reading, table
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 
-def readings(count: int) -> list[dict[str, Any]]:
+def made(count: int) -> list[dict[str, Any]]:
     """Readings of three segments over two hours, every twentieth without a speed, some twice."""
     random = Random(7)
     rows = []
@@ -38,8 +38,9 @@ def test_panes_of_a_table_at_hand_are_those_of_spark(
     spark: "SparkSession", tmp_path: Path, specs: Specs
 ) -> None:
     lake = Lake(tmp_path / "lake", specs)
-    events = table(lake, "bronze.traffic_event", readings(400)).select(EVENT_COLUMNS)
-    theirs = pane_aggregate(spark.createDataFrame(events), specs.transforms).toArrow()
+    events = table(lake, "bronze.traffic_event", made(400)).select(EVENT_COLUMNS)
+    readings = distinct_readings(spark.createDataFrame(events), specs.transforms)
+    theirs = pane_aggregate(readings, specs.transforms).toArrow()
     order = [("segment_id", "ascending"), ("pane_end", "ascending")]
     ours = reading_panes(events, specs.transforms).select(theirs.column_names)
     assert ours.cast(theirs.schema).sort_by(order).equals(theirs.sort_by(order))
