@@ -1,4 +1,4 @@
-"""Readings to exact sums per segment and pane without a JVM: `pane_aggregate` of `distinct_readings`, for a table.
+"""Readings to exact sums per segment and pane without a JVM: `pane_aggregate` for a table.
 
 It reads the same expressions, and as every sum is of integers it gives the same bits.
 """
