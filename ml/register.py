@@ -68,7 +68,7 @@ def register(
     tags = _tags(specs, table_versions)
     run = _Run(
         params=params(trained),
-        metrics={**flat_metrics(trained.metrics), "scoring_ms": trained.scoring_ms},
+        metrics=flat_metrics(trained.metrics) | _of_no_horizon(trained),
         tags=tags,
         card=model_card(specs.ml.model_name, trained, tags),
         example=trained.example,
@@ -124,6 +124,13 @@ class _Run:
     tags: Mapping[str, str]
     card: str
     example: Floats
+
+
+def _of_no_horizon(trained: TrainedModel) -> dict[str, float]:
+    found = {
+        "scoring_ms": trained.scoring_ms, "slower_is_likelier": trained.slower_is_likelier
+    }  # fmt: skip
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _tags(specs: Specs, table_versions: Mapping[str, int]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from ml.features import features
 from ml.grid import Rows
 from ml.model import CongestionModel, Examples
 from ml.profile import Profiles
+from ml.sanity import slower_is_likelier
 from specs.errors import WrongInput
 from specs.loader import Specs
 from specs.ml import MlSpec
@@ -45,7 +46,8 @@ class TrainedModel:
     ``reports`` is by horizon in minutes. ``row_counts[horizon_minutes]`` has the rows of each
     part, after sampling, and under ``judged`` those that the reports are of. ``example``
     [n, 1 + features] is input for `CongestionModel.predict`. ``scoring_ms`` is how long one core
-    takes to forecast from `SCORED_ROWS` rows, at every horizon.
+    takes to forecast from `SCORED_ROWS` rows, at every horizon; ``slower_is_likelier`` see
+    `ml.sanity`.
     """
 
     model: CongestionModel
@@ -54,6 +56,7 @@ class TrainedModel:
     row_counts: Mapping[int, Mapping[str, int]]
     example: Floats
     scoring_ms: float
+    slower_is_likelier: float | None
 
     @property
     def metrics(self) -> Metrics:
@@ -114,7 +117,8 @@ def train_before(observations: Observations, test: int) -> TrainedModel:
     at = [window * observations.seen.window_seconds for window in (start, test, end - 1)]
     split = SplitTimes(*(datetime.fromtimestamp(moment, UTC) for moment in at))
     example = _example(observations, model, spec)
-    return TrainedModel(model, reports, split, counts, example, scoring_ms(observations, model))
+    took, sane = scoring_ms(observations, model), slower_is_likelier(observations, model)
+    return TrainedModel(model, reports, split, counts, example, took, sane)
 
 
 def scoring_ms(observations: Observations, model: CongestionModel) -> float:

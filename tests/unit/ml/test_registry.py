@@ -96,8 +96,17 @@ def test_what_a_model_is_made_of_is_trusted_and_nothing_more(
 ) -> None:
     skops.io.dump(trained.model, tmp_path / "model.skops")
     types = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
-    of_the_other_family = {
-        "ml.families.SklearnTrees",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    }
-    assert set(types) | of_the_other_family == set(TRUSTED_TYPES)
+    assert set(types) | {"ml.families.LightGbmTrees"} == set(TRUSTED_TYPES)
+
+
+def test_a_model_of_either_family_comes_back_as_it_was(tmp_path: Path) -> None:
+    roads = segments({"a": 100.0, "b": 100.0})
+    for family in ("hist_gradient_boosting", "lightgbm"):
+        made = train(silver(rush_hours(10, "ab")), roads, small_specs(family=family))
+        skops.io.dump(made.model, tmp_path / "model.skops")
+        again = load_model(tmp_path / "model.skops")
+        np.testing.assert_array_equal(again.predict(made.example), made.model.predict(made.example))
+        brier = {name: one["brier"] for name, one in made.metrics[15].items()}
+        assert brier["model"] is not None
+        assert brier["persistence"] is not None
+        assert brier["model"] < brier["persistence"]

@@ -157,6 +157,15 @@ def test_the_model_beats_persistence_where_jams_recur(trained: TrainedModel) -> 
         assert model < persistence
 
 
+def test_slower_traffic_does_not_look_freer(trained: TrainedModel) -> None:
+    assert trained.slower_is_likelier is not None
+    assert trained.slower_is_likelier > 0.9
+
+
+def test_the_time_of_scoring_is_measured(trained: TrainedModel) -> None:
+    assert trained.scoring_ms > 0
+
+
 def test_too_few_rows_are_refused(table: pa.Table) -> None:
     with pytest.raises(WrongInput, match="99 observed rows"):
         train(table.slice(0, 99), ROADS, small_specs())
