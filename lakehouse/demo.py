@@ -17,7 +17,7 @@ from ingestion.registration import register_segments
 from ingestion.topics import TopicAdmin
 from lakehouse.audit import Check, balance
 from lakehouse.jobs.checkpoint import told_through
-from lakehouse.jobs.training import train_champion
+from lakehouse.jobs.training import train_model
 from lakehouse.logs import told
 from lakehouse.runtime import stack
 from lakehouse.settings import Settings
@@ -150,7 +150,7 @@ class Demo:
             self._replay("history", "--to", LAST_DAY.strftime("%Y-%m-%dT%H:%M:%S"))
             self._drain()
         with _phase(outcome, "train the model and make it champion", self._tell):
-            outcome.model_version, _ = train_champion(self._lake, mlflow)
+            outcome.model_version, _ = train_model(self._lake, mlflow)
         with _phase(outcome, "stream the last day with bad records mixed in", self._tell):
             outcome.live_since = self._bronze_version()
             outcome.truth = self._replay(

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lakehouse.sql import select
 from lakehouse.tables import Lake
-from ml.registry import ChampionReport, version_report, versions
+from ml.registry import ModelReport, version_report, versions
 
 NAMESPACE = "traffic-lakehouse"
 PRODUCER = "urn:traffic-lakehouse"
@@ -186,12 +186,12 @@ def _score_run(lake: Lake, row: Mapping[str, Any]) -> JobRun:
     )
 
 
-def _trained(lake: Lake, tracking_uri: str, told: Told) -> list[ChampionReport]:
+def _trained(lake: Lake, tracking_uri: str, told: Told) -> list[ModelReport]:
     new = sorted(n for _, n in versions(tracking_uri, lake.specs) if n > told.model_version)
     return [version_report(tracking_uri, lake.specs, number) for number in new]
 
 
-def _training_run(report: ChampionReport) -> JobRun:
+def _training_run(report: ModelReport) -> JobRun:
     prefix = "delta_version."
     return JobRun(
         job="train",

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     home: Folder = Path(".traffic")
     """Everything this installation writes: tables, checkpoints, server data, records, logs."""
 
+    data: Folder | None = None
+    """Folder of the sources' files, where a command is to read others than those that ship."""
+
     cache: Folder = Path(platformdirs.user_cache_dir("traffic-lakehouse"))
     """Downloads, shared by every installation of this user."""
 

@@ -1,44 +1,23 @@
-"""Examples to learn from: rows with a known outcome, split by time."""
+"""Examples to learn from: rows whose target was truly observed, by local days."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from ml.calendar import local_times
 from ml.columns import Booleans, Floats, Integers
-from ml.features import features, seconds_of_week, targets_of
+from ml.features import features, targets_of
 from ml.grid import Rows, SpeedGrid
 from ml.model import Examples
-from ml.profile import Profile, fit_profile
+from ml.profile import Profile, Profiles, ProfileSums
+from ml.recent import ObservedCells, refresh_days
 from specs.errors import WrongInput
-from specs.ml import MlSpec, Split
-
-BLOCK_SECONDS = 6 * 3600  # left out as a whole: a row's bucket of the week lies in its own block
-
-Value = Callable[[Floats, Floats], NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class SplitTimes:
-    """Window starts (UTC): training is before ``calibrate``, testing from ``test`` to ``end``."""
-
-    train: datetime
-    calibrate: datetime
-    test: datetime
-    end: datetime
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Rows of each part; a row and its target lie in the same part."""
-
-    train: Rows
-    calibrate: Rows
-    test: Rows
+from specs.loader import Specs
+from specs.ml import MlSpec
 
 
 def is_congested(speed_kmh: Floats, free_flow_speed_kmh: Floats, spec: MlSpec) -> Booleans:
@@ -47,110 +26,163 @@ def is_congested(speed_kmh: Floats, free_flow_speed_kmh: Floats, spec: MlSpec) -
 
 
 @dataclass(frozen=True, eq=False)
-class ExampleSet:
-    """All rows of a training, and the examples made from them.
+class Observations:
+    """What was observed: ``seen``, which features read, and ``truth``, which targets come from.
 
-    ``rows`` is every cell with a silver row; ``bounds`` are the first window of the training,
-    calibration and test parts and the last window of all.
+    They differ where a source's windows of few vehicles are too uncertain to judge by.
     """
 
-    grid: SpeedGrid
-    rows: Rows
+    seen: SpeedGrid
+    truth: SpeedGrid
     spec: MlSpec
-    bounds: tuple[int, int, int, int]
 
     @classmethod
-    def of(cls, grid: SpeedGrid, rows: Rows, spec: MlSpec) -> "ExampleSet":
-        """Split ``rows``, in any order, by the spec's shares of time.
+    def of(cls, silver: pa.Table, segments: pa.Table, specs: Specs) -> "Observations":
+        """Read rows of ``silver.segment_metric`` and ``silver.road_segment``.
+
+        Args:
+            silver: those of the primary window are used; ``source`` and ``vehicle_count`` only
+                where the protocol asks for vehicles.
+            segments: see `Roads.from_table`.
+            specs: the primary window, the label and the protocol.
 
         Raises:
-            WrongInput: there are too few windows to split.
+            WrongInput: a row's segment is not in ``segments``.
         """
-        in_order = rows[np.lexsort((rows.segment, rows.window))]
-        return cls(grid, in_order, spec, _bounds(np.unique(rows.window), spec.training.split))
-
-    @property
-    def times(self) -> SplitTimes:
-        """The bounds as times."""
-        starts = [window * self.grid.window_seconds for window in self.bounds]
-        return SplitTimes(*(datetime.fromtimestamp(start, UTC) for start in starts))
-
-    def parts(self, horizon_minutes: int) -> Parts:
-        """Rows with an observed target; of the training rows a seeded sample of ``max_rows``."""
-        target = targets_of(self.grid, self.rows, horizon_minutes)
-        usable = ~np.isnan(self.grid.speeds_at(target))
-        _, calibrate, test, _ = self.bounds
-        chosen = np.flatnonzero(usable & (target.window < calibrate))
-        training = self.spec.training
-        if len(chosen) > training.max_rows:
-            random = np.random.default_rng([training.seed, horizon_minutes])
-            chosen = np.sort(random.choice(chosen, training.max_rows, replace=False))
-        return Parts(
-            train=self.rows[chosen],
-            calibrate=self.rows[usable & (self.rows.window >= calibrate) & (target.window < test)],
-            test=self.rows[usable & (self.rows.window >= test)],
-        )
+        window_seconds = specs.transforms.primary.size_seconds
+        grid = SpeedGrid.from_tables(silver, segments, specs.ml.label, window_seconds)
+        needed = specs.ml.protocol.min_vehicles
+        asked = {one.source: one.vehicles for one in needed if one.source in grid.roads.sources}
+        if not asked:
+            return cls(grid, grid, specs.ml)
+        sure = grid.primary(silver)
+        for name, vehicles in asked.items():
+            enough = pc.fill_null(pc.greater_equal(sure["vehicle_count"], vehicles), False)
+            sure = sure.filter(pc.or_(pc.not_equal(sure["source"], name), enough))
+        truth = SpeedGrid.empty(grid.roads, specs.ml.label, window_seconds).with_rows(sure)
+        return cls(grid, truth, specs.ml)
 
     @cached_property
-    def profile(self) -> Profile:
-        """Usual speed over free-flow speed in the training part."""
-        return self.profile_of(np.divide)
-
-    def profile_of(self, value: Value, without_fold: int | None = None) -> Profile:
-        """Profile of ``value(speed, free-flow speed)`` over the windows of the training part.
-
-        Raises:
-            WrongInput: nothing was observed there.
-        """
-        speed = self.grid.speeds_at(self.rows)
-        chosen = ~np.isnan(speed) & (self.rows.window < self.bounds[1])
-        if without_fold is not None:
-            chosen &= self._fold(self.rows) != without_fold
-        if not chosen.any():
-            raise WrongInput("too little was observed in the training part; take a longer time")
-        rows, roads = self.rows[chosen], self.grid.roads
-        values = value(speed[chosen], roads.free_flow_speed_kmh[rows.segment])
-        clock = seconds_of_week(roads, rows, self.grid.window_seconds)
-        return fit_profile(
-            values.astype(np.float64), rows.segment, clock, roads.segment_ids, self.spec.profile
-        )
-
-    def inputs(self, rows: Rows, horizon_minutes: int) -> Floats:
-        """Features [n, features] of rows after the training part."""
-        return features(self.grid, rows, self.spec, self.profile, horizon_minutes)
-
-    def unseen_inputs(self, rows: Rows, horizon_minutes: int) -> Floats:
-        """Features [n, features] of training rows, whose profiles leave their targets out.
-
-        A profile that had averaged the target itself would promise more than it can keep.
-        """
-        fold_of_target = self._fold(targets_of(self.grid, rows, horizon_minutes))
-        inputs = np.empty((len(rows), len(self.spec.features)))
-        for fold in np.unique(fold_of_target).tolist():
-            chosen = fold_of_target == fold
-            profile = self.profile_of(np.divide, without_fold=fold)
-            inputs[chosen] = features(self.grid, rows[chosen], self.spec, profile, horizon_minutes)
-        return inputs
-
-    def examples(self, rows: Rows, horizon_minutes: int, inputs: Floats) -> Examples:
-        """Rows with what came of them."""
-        speed = self.grid.speeds_at(targets_of(self.grid, rows, horizon_minutes))
-        return Examples(inputs, self.label(rows, speed), speed)
+    def cells(self) -> ObservedCells:
+        """What profiles are made from."""
+        return ObservedCells(self.seen, self.spec)
 
     def label(self, rows: Rows, speed_kmh: Floats) -> Booleans:
         """Whether a speed [n] means congestion on the rows' segments."""
-        return is_congested(speed_kmh, self.grid.roads.free_flow_speed_kmh[rows.segment], self.spec)
+        free_flow = self.seen.roads.free_flow_speed_kmh[rows.segment]
+        return is_congested(speed_kmh, free_flow, self.spec)
 
-    def _fold(self, rows: Rows) -> Integers:
-        block = rows.window * self.grid.window_seconds // BLOCK_SECONDS
-        return block % self.spec.profile.folds
+    def targets(self, rows: Rows, horizon_minutes: int) -> Floats:
+        """Speed [n] in km/h in the rows' target windows; NaN where none was truly observed."""
+        return self.truth.speeds_at(targets_of(self.truth, rows, horizon_minutes))
 
 
-def _bounds(windows: Integers, split: Split) -> tuple[int, int, int, int]:
-    """First window of each part and the last of all, by shares of the windows that have rows."""
-    calibrate = round(len(windows) * split.train)
-    test = round(len(windows) * (split.train + split.calibrate))
-    if not 0 < calibrate < test < len(windows):
-        raise WrongInput(f"{len(windows)} windows are too few to split by time")
-    at = windows[[0, calibrate, test, -1]].tolist()
-    return at[0], at[1], at[2], at[3]
+@dataclass(frozen=True)
+class Parts:
+    """Rows to learn from, and rows of other days to calibrate on."""
+
+    learn: Rows
+    calibrate: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleSet:
+    """Everything that a training may see: windows from ``start`` to ``end`` (excluded)."""
+
+    observations: Observations
+    start: int
+    end: int
+    spec: MlSpec = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spec", self.observations.spec)
+
+    @property
+    def cells(self) -> ObservedCells:
+        """What profiles are made from."""
+        return self.observations.cells
+
+    def parts(self, horizon_minutes: int) -> Parts:
+        """Rows with an observed target before the end; a seeded sample of those to learn from."""
+        truth, training = self.observations.truth, self.spec.training
+        windows = truth.windows
+        ahead = truth.windows_in(horizon_minutes)
+        inside = (windows >= self.start + ahead) & (windows < self.end)
+        segment, column = np.nonzero(truth.observed & inside)
+        order = np.lexsort((segment, column))
+        rows = Rows(segment[order], windows[column[order]] - ahead)
+        held_out = self._held_out(self._target_days(rows, horizon_minutes))
+        learn = np.flatnonzero(~held_out)
+        size = training.sample.size(len(learn))
+        if size < len(learn):
+            random = np.random.default_rng([training.seed, horizon_minutes])
+            learn = np.sort(random.choice(learn, size, replace=False))
+        return Parts(rows[learn], rows[held_out])
+
+    def _target_days(self, rows: Rows, horizon_minutes: int) -> Integers:
+        truth = self.observations.truth
+        target = targets_of(truth, rows, horizon_minutes)
+        return local_times(truth.roads, target, truth.window_seconds)[0]
+
+    def _held_out(self, days: Integers) -> Booleans:
+        """Which days calibrate: every so many counted back from the last."""
+        if not len(days):
+            return np.zeros(0, dtype=np.bool_)
+        last, span = int(days.max()), int(days.max() - days.min()) + 1
+        every = self.spec.training.calibrate_every_days
+        held_out: Booleans = (last - days) % every == min(every, span) // 2
+        return held_out
+
+    @cached_property
+    def _inside(self) -> slice:
+        """Positions of the observed cells of this time."""
+        return self.cells.between(self.start, self.end)
+
+    @cached_property
+    def _all_sums(self) -> ProfileSums:
+        if self._inside.stop <= self._inside.start:
+            raise WrongInput("nothing was observed in the time to train on; take a longer one")
+        return self.cells.sums(self._inside, self.spec.profile.smoothing_rows)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """What was usual in all of the time.
+
+        Raises:
+            WrongInput: nothing was observed.
+        """
+        return self._all_sums.profile()
+
+    def _without(self, local_day: int) -> Profile | None:
+        """What was usual on all other days; None where there is no other."""
+        first = self._inside.start
+        own = first + np.flatnonzero(self.cells.local_day[self._inside] == local_day)
+        rest = self._all_sums.without(self.cells.sums(own, self.spec.profile.smoothing_rows))
+        return rest.profile() if rest.counts.sum() > 0 else None
+
+    def by_day(self, rows: Rows, horizon_minutes: int) -> Iterator[tuple[Integers, Profiles]]:
+        """Positions of rows that share their profiles, and these.
+
+        The usual one leaves out the local day of the targets: a profile that had averaged the
+        target itself would promise more than it can keep. The recent one ends before the row's day.
+        """
+        seconds = self.observations.seen.window_seconds
+        days = self._target_days(rows, horizon_minutes)
+        refreshed = refresh_days(rows.window, seconds, self.spec)
+        for local_day in np.unique(days).tolist():
+            usual = self._without(local_day)
+            if usual is None:
+                continue
+            same = np.flatnonzero(days == local_day)
+            for day in np.unique(refreshed[same]).tolist():
+                recent = self.cells.recent(day)
+                yield same[refreshed[same] == day], {"training": usual, "recent": recent}
+
+    def examples(self, rows: Rows, horizon_minutes: int) -> Examples:
+        """Features and outcome of rows, each with the profile that leaves its target's day out."""
+        inputs = np.full((len(rows), len(self.spec.features)), np.nan)
+        seen = self.observations.seen
+        for chosen, profiles in self.by_day(rows, horizon_minutes):
+            inputs[chosen] = features(seen, rows[chosen], self.spec, profiles, horizon_minutes)
+        speed = self.observations.targets(rows, horizon_minutes)
+        return Examples(inputs, self.observations.label(rows, speed), speed)

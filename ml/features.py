@@ -3,25 +3,23 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 
 import numpy as np
 
+from ml.calendar import DAY_SECONDS, local_times
 from ml.columns import Floats, Integers
 from ml.grid import Rows, SpeedGrid
-from ml.profile import Profile
-from ml.roads import Roads
+from ml.places import Places, mean_of_known
+from ml.profile import Profiles
 from specs.errors import WrongInput
 from specs.ml import Feature, FeatureKind, MlSpec
 
-DAY_SECONDS = 86_400
-WINDOWS_AT_ONCE = 256  # bounds the memory that the network's mean takes
-MICRO = 1e6
+MINUTE_SECONDS = 60
 
 
 def features(
-    grid: SpeedGrid, rows: Rows, spec: MlSpec, profile: Profile, horizon_minutes: int
+    grid: SpeedGrid, rows: Rows, spec: MlSpec, profiles: Profiles, horizon_minutes: int
 ) -> Floats:
     """What the model sees of each row: nothing later than the row's own window.
 
@@ -32,7 +30,7 @@ def features(
         grid: speeds [segments, windows] in km/h.
         rows: [n] cells to forecast from.
         spec: the features; where it says ``at: target``, the time is the target window's start.
-        profile: usual speed over free-flow speed by time of the week.
+        profiles: usual values by time of the week, of the training and of recent days.
         horizon_minutes: from a row's window start to its target's.
 
     Returns:
@@ -41,73 +39,7 @@ def features(
     Raises:
         WrongInput: the grid has dropped windows that a row's history needs.
     """
-    if len(rows) and grid.complete_from is not None:
-        oldest = int(rows.window.min()) - spec.history_windows
-        if oldest < grid.complete_from:
-            raise WrongInput(
-                f"a row's history starts at window {oldest}, the grid at {grid.complete_from}; "
-                "build the grid from older rows"
-            )
-    view = _View(grid, rows, spec, profile, horizon_minutes)
-    matrix = np.empty((len(rows), len(spec.features)))
-    for column, feature in enumerate(spec.features):
-        matrix[:, column] = KINDS[feature.kind](view, feature)
-    return matrix
-
-
-def seconds_of_week(roads: Roads, rows: Rows, window_seconds: int) -> Integers:
-    """Wall-clock seconds since Monday midnight [n] at the window's start, in the segment's zone."""
-    zones = roads.zone[rows.segment]
-    windows, at = np.unique(rows.window, return_inverse=True)
-    clock = np.zeros((len(roads.zones), len(windows)), dtype=np.int64)
-    for zone in np.unique(zones):
-        for column, window in enumerate(windows.tolist()):
-            local = datetime.fromtimestamp(window * window_seconds, roads.zones[zone])
-            passed = local.hour * 3600 + local.minute * 60 + local.second
-            clock[zone, column] = local.weekday() * DAY_SECONDS + passed
-    return clock[zones, at]
-
-
-@dataclass(frozen=True)
-class _View:
-    """What the kinds of features are made from, each part computed once."""
-
-    grid: SpeedGrid
-    rows: Rows
-    spec: MlSpec
-    profile: Profile
-    horizon_minutes: int
-
-    @cached_property
-    def observed(self) -> Floats:
-        """Speed [lags, n] of the row's window, the one before it and so on."""
-        return _observed(self.grid, self.rows, self.spec.history_windows)
-
-    @cached_property
-    def known(self) -> Floats:
-        """Newest speed [lags, n] at that lag or before it, inside the history."""
-        return _carried_forward(self.observed)
-
-    @cached_property
-    def free_flow(self) -> Floats:
-        speeds: Floats = self.grid.roads.free_flow_speed_kmh[self.rows.segment]
-        return speeds
-
-    def mean(self, windows: int) -> Floats:
-        return _mean(self.observed[:windows])
-
-    def clock(self, feature: Feature) -> Integers:
-        """Seconds of the week [n] at the row's window or its target."""
-        return self._clock_at_target if feature.at == "target" else self._clock_at_window
-
-    @cached_property
-    def _clock_at_window(self) -> Integers:
-        return seconds_of_week(self.grid.roads, self.rows, self.grid.window_seconds)
-
-    @cached_property
-    def _clock_at_target(self) -> Integers:
-        target = targets_of(self.grid, self.rows, self.horizon_minutes)
-        return seconds_of_week(self.grid.roads, target, self.grid.window_seconds)
+    return FeatureView(grid, rows, spec, profiles).at(horizon_minutes)
 
 
 def targets_of(grid: SpeedGrid, rows: Rows, horizon_minutes: int) -> Rows:
@@ -115,100 +47,180 @@ def targets_of(grid: SpeedGrid, rows: Rows, horizon_minutes: int) -> Rows:
     return Rows(rows.segment, rows.window + grid.windows_in(horizon_minutes))
 
 
-def _observed(grid: SpeedGrid, rows: Rows, history_windows: int) -> Floats:
-    windows, at = np.unique(rows.window, return_inverse=True)
-    speeds = np.empty((history_windows + 1, len(rows)))
-    for lag in range(history_windows + 1):
-        speeds[lag] = grid.cells[rows.segment, grid.columns(windows - lag)[at]]
-    return speeds
+class FeatureView:
+    """What the features of some rows are made from, each part computed once for all horizons."""
+
+    def __init__(self, grid: SpeedGrid, rows: Rows, spec: MlSpec, profiles: Profiles) -> None:
+        """Look at ``rows`` of ``grid``, see `features`."""
+        if len(rows) and grid.complete_from is not None:
+            oldest = int(rows.window.min()) - spec.history_windows
+            if oldest < grid.complete_from:
+                raise WrongInput(
+                    f"a row's history starts at window {oldest}, the grid at {grid.complete_from};"
+                    " build the grid from older rows"
+                )
+        self.grid, self.rows, self.spec, self.profiles = grid, rows, spec, profiles
+        self.places = Places(grid, rows, spec.history_windows)
+        self._by_time = [self._of_time(feature) for feature in spec.features]
+        self._fixed: dict[int, Floats] = {}
+
+    @staticmethod
+    def _of_time(feature: Feature) -> bool:
+        return feature.at == "target" or feature.kind == "profile_change"
+
+    def at(self, horizon_minutes: int) -> Floats:
+        """Features [n, features] of a forecast that far ahead."""
+        times = _Times(self, horizon_minutes)
+        matrix = np.empty((len(self.rows), len(self.spec.features)))
+        for column, feature in enumerate(self.spec.features):
+            if self._by_time[column]:
+                matrix[:, column] = KINDS[feature.kind](times, feature)
+                continue
+            if column not in self._fixed:
+                self._fixed[column] = KINDS[feature.kind](times, feature)
+            matrix[:, column] = self._fixed[column]
+        return matrix
+
+    @cached_property
+    def observed(self) -> Floats:
+        """Speed over free flow [lags, n] of the row's window, the one before it and so on."""
+        return self.places.observed
+
+    @cached_property
+    def known(self) -> Floats:
+        """Newest speed over free flow [lags, n] at that lag or before it, inside the history."""
+        known = self.observed.copy()
+        for lag in range(len(known) - 2, -1, -1):
+            np.copyto(known[lag], known[lag + 1], where=np.isnan(known[lag]))
+        return known
+
+    @cached_property
+    def clock(self) -> Integers:
+        """Seconds of the week [n] at the rows' windows."""
+        return local_times(self.grid.roads, self.rows, self.grid.window_seconds)[1]
+
+    def known_of(self, feature: Feature, windows: int) -> Floats:
+        """Newest speed over free flow [n] known ``windows`` ago of the places asked for."""
+        if feature.of == "segment":
+            known: Floats = self.known[windows]
+            return known
+        return self.places.known_of(feature.of, windows)
 
 
-def _carried_forward(observed: Floats) -> Floats:
-    """Fill each lag [lags, ...] from the next older one."""
-    known = observed.copy()
-    for lag in range(len(known) - 2, -1, -1):
-        np.copyto(known[lag], known[lag + 1], where=np.isnan(known[lag]))
-    return known
+@dataclass(frozen=True)
+class _Times:
+    """A view of rows, and how far ahead their targets lie."""
+
+    view: FeatureView
+    horizon_minutes: int
+
+    @cached_property
+    def _clock_at_target(self) -> Integers:
+        view = self.view
+        target = targets_of(view.grid, view.rows, self.horizon_minutes)
+        return local_times(view.grid.roads, target, view.grid.window_seconds)[1]
+
+    def clock(self, feature: Feature) -> Integers:
+        """Seconds of the week [n] at the row's window or its target."""
+        return self._clock_at_target if feature.at == "target" else self.view.clock
+
+    def usual(self, feature: Feature) -> Floats:
+        """Usual value [n] of the feature's measure at its time."""
+        view = self.view
+        return view.profiles[feature.over].at(
+            feature.measure, view.grid.roads.segment_ids, view.rows.segment, self.clock(feature)
+        )
 
 
-def _mean(observed: Floats) -> Floats:
-    """Mean over the lags [lags, n] that were observed; NaN where none was.
-
-    Adds lag after lag: numpy's own sum picks an order by the shape of the batch.
-    """
-    total, count = np.zeros(observed.shape[1]), np.zeros(observed.shape[1])
-    for speeds in observed:
-        seen = ~np.isnan(speeds)
-        count += seen
-        total += np.where(seen, speeds, 0.0)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+def _lag(times: _Times, feature: Feature) -> Floats:
+    return times.view.known_of(feature, feature.windows)
 
 
-def _stddev(view: _View, feature: Feature) -> Floats:
+def _change(times: _Times, feature: Feature) -> Floats:
+    """Now less ``windows`` ago, both as known then."""
+    now = times.view.known_of(feature, 0)
+    return now - times.view.known_of(feature, feature.windows)
+
+
+def _mean(times: _Times, feature: Feature) -> Floats:
+    return mean_of_known(times.view.observed[: feature.windows])
+
+
+def _stddev(times: _Times, feature: Feature) -> Floats:
     """Population standard deviation over the windows that were observed."""
-    squares = (view.observed[: feature.windows] - view.mean(feature.windows)) ** 2
-    spread: Floats = np.sqrt(_mean(squares))
+    observed = times.view.observed[: feature.windows]
+    spread: Floats = np.sqrt(mean_of_known((observed - mean_of_known(observed)) ** 2))
     return spread
 
 
-def _ratio(view: _View, feature: Feature) -> Floats:
-    speed = view.mean(feature.windows) if feature.windows else view.known[0]
-    return speed / view.free_flow
+def _lowest(times: _Times, feature: Feature) -> Floats:
+    lowest: Floats = np.fmin.reduce(times.view.observed[: feature.windows], axis=0)
+    return lowest
 
 
-def _observed_share(view: _View, feature: Feature) -> Floats:
-    seen = ~np.isnan(view.observed[: feature.windows])
+def _congested_share(times: _Times, feature: Feature) -> Floats:
+    observed = times.view.observed[: feature.windows]
+    congested = (observed < times.view.spec.label.congested_below_ratio).astype(np.float64)
+    return mean_of_known(np.where(np.isnan(observed), np.nan, congested))
+
+
+def _observed_share(times: _Times, feature: Feature) -> Floats:
+    seen = ~np.isnan(times.view.observed[: feature.windows])
     share: Floats = seen.sum(axis=0) / feature.windows
     return share
 
 
-def _network(view: _View, feature: Feature) -> Floats:
-    """Mean over the source's segments of newest known speed over free-flow speed.
-
-    Known, not observed: while a window is open, the segments that have not reported yet count
-    with their last window. In whole millionths, whose sum has no order.
-    """
-    grid, lags = view.grid, range(view.spec.history_windows - feature.windows + 1)
-    source = grid.roads.source[view.rows.segment]
-    windows, at = np.unique(view.rows.window - feature.windows, return_inverse=True)
-    means = np.full((len(grid.roads.sources), len(windows)), np.nan)
-    for code in np.unique(source):
-        members = np.flatnonzero(grid.roads.source == code)
-        free_flow = grid.roads.free_flow_speed_kmh[members][:, np.newaxis]
-        for start in range(0, len(windows), WINDOWS_AT_ONCE):
-            asked = windows[start : start + WINDOWS_AT_ONCE]
-            observed = [grid.cells[np.ix_(members, grid.columns(asked - lag))] for lag in lags]
-            ratio = _carried_forward(np.stack(observed))[0] / free_flow
-            seen = ~np.isnan(ratio)
-            total = np.rint(np.where(seen, ratio, 0.0) * MICRO).astype(np.int64).sum(axis=0)
-            count = seen.sum(axis=0)
-            np.divide(total, count * MICRO, out=means[code, start:][: len(asked)], where=count > 0)
-    return means[source, at]
+def _age(times: _Times, feature: Feature) -> Floats:
+    """Minutes from the start of the newest observed window; NaN where the history has none."""
+    seen = ~np.isnan(times.view.observed)
+    newest = np.where(seen.any(axis=0), seen.argmax(axis=0).astype(np.float64), np.nan)
+    return newest * (times.view.grid.window_seconds / MINUTE_SECONDS)
 
 
-def _time_of_day(function: Callable[[float], float]) -> Callable[[_View, Feature], Floats]:
-    def kind(view: _View, feature: Feature) -> Floats:
-        seconds, at = np.unique(view.clock(feature) % DAY_SECONDS, return_inverse=True)
+def _time_of_day(function: Callable[[float], float]) -> Callable[[_Times, Feature], Floats]:
+    def kind(times: _Times, feature: Feature) -> Floats:
+        seconds, at = np.unique(times.clock(feature) % DAY_SECONDS, return_inverse=True)
         angles = [2 * math.pi * second / DAY_SECONDS for second in seconds.tolist()]
         return np.array([function(angle) for angle in angles])[at]
 
     return kind
 
 
-def _profile(view: _View, feature: Feature) -> Floats:
-    return view.profile.at(view.grid.roads.segment_ids, view.rows.segment, view.clock(feature))
+def _anomaly(times: _Times, feature: Feature) -> Floats:
+    """Newest known speed over free flow less what is usual on the segment at this time."""
+    known: Floats = times.view.known[feature.windows]
+    return known - times.usual(feature)
 
 
-KINDS: dict[FeatureKind, Callable[[_View, Feature], Floats]] = {
-    "lag": lambda view, feature: view.known[feature.windows],
-    "mean": lambda view, feature: view.mean(feature.windows),
+def _profile_change(times: _Times, feature: Feature) -> Floats:
+    """What is usual at the target's time less what is usual now."""
+    now, then = (feature.model_copy(update={"at": at}) for at in ("window", "target"))
+    return times.usual(then) - times.usual(now)
+
+
+def _level(times: _Times, feature: Feature) -> Floats:
+    view = times.view
+    profile, ids = view.profiles[feature.over], view.grid.roads.segment_ids
+    return profile.level_of(feature.measure, ids, view.rows.segment)
+
+
+KINDS: dict[FeatureKind, Callable[[_Times, Feature], Floats]] = {
+    "lag": _lag,
+    "change": _change,
+    "mean": _mean,
     "stddev": _stddev,
-    "ratio": _ratio,
+    "lowest": _lowest,
+    "congested": _congested_share,
     "observed": _observed_share,
-    "free_flow": lambda view, feature: view.free_flow,
-    "network": _network,
+    "age": _age,
+    "anomaly": _anomaly,
+    "free_flow": lambda times, _: times.view.grid.roads.free_flow_speed_kmh[
+        times.view.rows.segment
+    ],
     "day_sin": _time_of_day(math.sin),
     "day_cos": _time_of_day(math.cos),
-    "day_of_week": lambda view, feature: (view.clock(feature) // DAY_SECONDS).astype(np.float64),
-    "profile": _profile,
+    "day_of_week": lambda times, feature: (times.clock(feature) // DAY_SECONDS).astype(np.float64),
+    "profile": lambda times, feature: times.usual(feature),
+    "profile_change": _profile_change,
+    "level": _level,
 }

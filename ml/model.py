@@ -1,32 +1,52 @@
-"""The congestion model: boosted trees for each horizon, calibrated on later rows."""
+"""The congestion model: boosted trees for each horizon, calibrated on days they have not seen."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.isotonic import IsotonicRegression
 
+from ml.calibration import Calibrator
 from ml.columns import Booleans, Floats
-from ml.features import features
+from ml.conformal import ConformalInterval
+from ml.drift import Reference
+from ml.families import Lesson, Trees, grow
+from ml.features import FeatureView
 from ml.grid import Rows, SpeedGrid
-from ml.profile import Profile
-from ml.threads import one_thread
+from ml.profile import Profile, Profiles
 from specs.errors import WrongInput
-from specs.ml import Boosting, MlSpec
+from specs.ml import MlSpec
+
+SPREAD = "profile_stddev"
+OUTPUTS = 4
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """``probability`` [n, horizons] in [0, 1] and ``speed_kmh`` [n, horizons], at least 0."""
+    """What is expected; every array is [n, horizons].
+
+    ``probability`` of congestion in [0, 1]; ``speed_kmh`` at least 0, as its median; ``low_kmh``
+    and ``high_kmh`` hold the true speed as often as the spec promises.
+    """
 
     probability: Floats
     speed_kmh: Floats
+    low_kmh: Floats
+    high_kmh: Floats
+
+    @classmethod
+    def empty(cls, rows: int, horizons: int) -> Self:
+        """Room for the answers of every horizon."""
+        return cls(*(np.empty((rows, horizons)) for _ in range(OUTPUTS)))
+
+    def arrays(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """All four, in the order of the spec's outputs."""
+        return self.probability, self.speed_kmh, self.low_kmh, self.high_kmh
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +65,22 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
     not change what a model in use computes.
     """
 
-    def __init__(self, spec_json: str, window_seconds: int, profile: Profile):
+    def __init__(self, spec_json: str, window_seconds: int, profiles: Profiles):
         """Make a model that `fit` completes.
 
         Args:
             spec_json: the `MlSpec`, dumped.
             window_seconds: length of the primary window.
-            profile: usual speed over free-flow speed, of the training rows.
+            profiles: usual values by time of the week, of the training and of recent days.
         """
         self.spec_json = spec_json
         self.window_seconds = window_seconds
-        self.profile = profile
-        self.classifiers: dict[int, HistGradientBoostingClassifier] = {}
-        self.calibrators: dict[int, IsotonicRegression] = {}
-        self.regressors: dict[int, HistGradientBoostingRegressor] = {}
+        self.profiles = profiles
+        self.classifiers: dict[int, Trees] = {}
+        self.calibrators: dict[int, Calibrator] = {}
+        self.regressors: dict[int, Trees] = {}
+        self.intervals: dict[int, ConformalInterval] = {}
+        self.references: dict[int, Reference] = {}
 
     @property
     def spec(self) -> MlSpec:
@@ -70,36 +92,43 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
         """From a row's window start to the start of each target."""
         return tuple(self.classifiers)
 
-    def fit(self, examples: Mapping[int, tuple[Examples, Examples]]) -> Self:
-        """Fit every horizon.
+    def fit(self, examples: Mapping[int, Callable[[], tuple[Examples, Examples]]]) -> Self:
+        """Fit one horizon after the other, so that only one's examples are in memory.
 
         Args:
-            examples: by horizon in minutes, those to learn from and later ones to calibrate on.
+            examples: by horizon in minutes, gives those to learn from and others to calibrate on.
         """
-        training = self.spec.training
-
-        def classifier(horizon: int) -> HistGradientBoostingClassifier:
-            rows = examples[horizon][0]
-            estimator = HistGradientBoostingClassifier(**_fixed(training.classifier, training.seed))
-            with one_thread():
-                return estimator.fit(rows.inputs, rows.congested)
-
-        def regressor(horizon: int) -> HistGradientBoostingRegressor:
-            rows = examples[horizon][0]
-            estimator = HistGradientBoostingRegressor(**_fixed(training.regressor, training.seed))
-            with one_thread():
-                return estimator.fit(rows.inputs, rows.speed_kmh)
-
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            classifiers = pool.map(classifier, examples)
-            regressors = pool.map(regressor, examples)
-            self.classifiers = dict(zip(examples, classifiers, strict=True))
-            self.regressors = dict(zip(examples, regressors, strict=True))
-        for horizon, (_, later) in examples.items():
-            raw = self.classifiers[horizon].predict_proba(later.inputs)[:, 1]
-            calibrator = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-            self.calibrators[horizon] = calibrator.fit(raw, later.congested)
+        for horizon, made in examples.items():
+            self._fit(horizon, *made())
         return self
+
+    def _fit(self, horizon: int, learn: Examples, held_out: Examples) -> None:
+        training, inputs = self.spec.training, learn.inputs
+        free_flow, start = self._free_flow(inputs), self._start(inputs)
+        change = learn.speed_kmh / free_flow - start
+        outcome = Lesson(inputs, learn.congested.astype(np.float64))
+        # Weighted by free flow, an error of the ratio counts in km/h.
+        moved = Lesson(inputs, change, free_flow)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            classifying = pool.submit(
+                grow, training.family, outcome, "log_loss", training.classifier, training.seed
+            )
+            regressing = pool.submit(
+                grow, training.family, moved, "absolute_error", training.regressor, training.seed
+            )
+            classifier, regressor = classifying.result(), regressing.result()
+        self.classifiers[horizon], self.regressors[horizon] = classifier, regressor
+        self.references[horizon] = Reference.of(inputs, learn.congested)
+        raw = classifier.predict(held_out.inputs)
+        calibrator = Calibrator.fit(raw, held_out.congested)
+        self.calibrators[horizon] = calibrator
+        expected = self._start(held_out.inputs) + regressor.predict(held_out.inputs)
+        self.intervals[horizon] = ConformalInterval.fit(
+            calibrator.at(raw),
+            self._input(held_out.inputs, SPREAD),
+            held_out.speed_kmh / self._free_flow(held_out.inputs) - expected,
+            self.spec.interval,
+        )
 
     def forecast(self, grid: SpeedGrid, rows: Rows) -> Prediction:
         """Forecast from cells of a grid, at every horizon.
@@ -113,14 +142,19 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
                 f"the model stands on windows of {self.window_seconds} s, the grid has "
                 f"{grid.window_seconds} s; train a new one"
             )
-        shape = (len(rows), len(self.horizons_minutes))
-        result = Prediction(np.empty(shape), np.empty(shape))
+        result = Prediction.empty(len(rows), len(self.horizons_minutes))
+        view = FeatureView(grid, rows, self.spec, self.profiles)
         for column, horizon in enumerate(self.horizons_minutes):
-            inputs = features(grid, rows, self.spec, self.profile, horizon)
-            at_horizon = self._answer(horizon, inputs)
-            result.probability[:, column] = at_horizon.probability
-            result.speed_kmh[:, column] = at_horizon.speed_kmh
+            answer = self._answer(horizon, view.at(horizon))
+            for into, values in zip(result.arrays(), answer, strict=True):
+                into[:, column] = values
         return result
+
+    def with_recent(self, recent: Profile) -> Self:
+        """This model with other recent days in its memory; its trees are the same."""
+        renewed = copy(self)
+        renewed.profiles = {**self.profiles, "recent": recent}
+        return renewed
 
     def predict(self, inputs: Floats) -> Floats:
         """Forecast from ready-made features, as MLflow's generic interface asks.
@@ -129,7 +163,8 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
             inputs: [n, 1 + features]: ``horizon_minutes``, then the features of the spec.
 
         Returns:
-            [n, 2]: probability of congestion, expected speed in km/h.
+            [n, 4]: probability of congestion; expected speed, low and high end of its interval
+            in km/h.
 
         Raises:
             WrongInput: a row has a horizon that the model was not trained for.
@@ -138,21 +173,36 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
         known = np.isin(matrix[:, 0], self.horizons_minutes)
         if not known.all():
             raise WrongInput(f"horizon_minutes is one of {self.horizons_minutes}")
-        result = np.empty((len(matrix), 2))
+        result = np.empty((len(matrix), OUTPUTS))
         for horizon in np.unique(matrix[:, 0]).astype(int).tolist():
             chosen = matrix[:, 0] == horizon
-            answer = self._answer(horizon, matrix[chosen, 1:])
-            result[chosen] = np.column_stack([answer.probability, answer.speed_kmh])
+            result[chosen] = np.column_stack(self._answer(horizon, matrix[chosen, 1:]))
         return result
 
-    def _answer(self, horizon_minutes: int, inputs: Floats) -> Prediction:
+    def _answer(self, horizon: int, inputs: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         if not len(inputs):
-            return Prediction(np.empty(0), np.empty(0))
-        with one_thread():
-            raw = self.classifiers[horizon_minutes].predict_proba(inputs)[:, 1]
-            speed_kmh = self.regressors[horizon_minutes].predict(inputs)
-        probability = self.calibrators[horizon_minutes].predict(raw)
-        return Prediction(np.clip(probability, 0.0, 1.0), np.maximum(speed_kmh, 0.0))
+            return np.empty(0), np.empty(0), np.empty(0), np.empty(0)
+        raw = self.classifiers[horizon].predict(inputs)
+        probability = self.calibrators[horizon].at(raw)
+        expected = self._start(inputs) + self.regressors[horizon].predict(inputs)
+        free_flow = self._free_flow(inputs)
+        low, high = self.intervals[horizon].at(probability, self._input(inputs, SPREAD))
+        ratios = (expected, np.minimum(expected, expected + low), expected + np.maximum(high, 0))
+        speed, low_kmh, high_kmh = (np.maximum(ratio, 0.0) * free_flow for ratio in ratios)
+        return probability, speed, low_kmh, high_kmh
+
+    def _start(self, inputs: Floats) -> Floats:
+        """Speed ratio that the regression's change is added to: the newest known, else usual."""
+        now = self._input(inputs, "speed_ratio")
+        return np.where(np.isnan(now), self._input(inputs, "profile_ratio"), now)
+
+    def _free_flow(self, inputs: Floats) -> Floats:
+        return self._input(inputs, "free_flow_speed_kmh")
+
+    def _input(self, inputs: Floats, name: str) -> Floats:
+        """One feature's column [n]."""
+        column: Floats = inputs[:, _places(self.spec_json)[name]]
+        return column
 
 
 @lru_cache(maxsize=8)
@@ -161,6 +211,7 @@ def _spec(spec_json: str) -> MlSpec:
     return MlSpec.model_validate_json(spec_json)
 
 
-def _fixed(boosting: Boosting, seed: int) -> dict[str, float | int | bool]:
-    """Parameters of an estimator whose result only depends on its rows."""
-    return {**boosting.model_dump(), "early_stopping": False, "random_state": seed}
+@lru_cache(maxsize=8)
+def _places(spec_json: str) -> Mapping[str, int]:
+    """Column of each feature by name."""
+    return {feature.name: at for at, feature in enumerate(_spec(spec_json).features)}

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.columns import Booleans, Floats
-from ml.evaluate import auroc, brier, calibration_error
+from ml.measures import Forecast, Outcome, measured
 from specs.arrow import arrow_schema
 from specs.loader import Specs
 
@@ -86,15 +87,19 @@ def quality_of(outcomes: pa.Table) -> Mapping[int, Quality]:
 def _quality(rows: pa.Table) -> Quality:
     probability: Floats = rows["congestion_probability"].to_numpy()
     congested: Booleans = rows["is_congested"].to_numpy()
-    persistence: Floats = rows["is_congested_now"].to_numpy().astype(float)
+    now: Booleans = rows["is_congested_now"].to_numpy()
+    observed: Floats = rows["speed_kmh_observed"].to_numpy()
+    model = Forecast(probability, rows["speed_kmh_predicted"].to_numpy())
+    persistence = Forecast(now.astype(np.float64), observed)
+    outcome = Outcome(congested, observed, now)
     return Quality(
         row_count=len(congested),
         congested_ratio=float(congested.mean()) if len(congested) else None,
-        brier=brier(probability, congested),
-        auroc=auroc(probability, congested),
-        calibration_error=calibration_error(probability, congested),
-        brier_persistence=brier(persistence, congested),
-        auroc_persistence=auroc(persistence, congested),
+        brier=measured("brier", model, outcome),
+        auroc=measured("auroc", model, outcome),
+        calibration_error=measured("calibration_error", model, outcome),
+        brier_persistence=measured("brier", persistence, outcome),
+        auroc_persistence=measured("auroc", persistence, outcome),
     )
 
 

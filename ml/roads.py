@@ -20,7 +20,8 @@ class Roads:
     """Segments in a fixed order, by id, and what the model knows of each.
 
     ``free_flow_speed_kmh``, ``source`` and ``zone`` are [segments]; the last two are positions in
-    ``sources`` and ``zones``.
+    ``sources`` and ``zones``. ``upstream`` and ``downstream`` are [segments, most neighbours]:
+    positions of the neighbours by id, then -1.
     """
 
     segment_ids: tuple[str, ...]
@@ -29,14 +30,16 @@ class Roads:
     source: Integers
     zones: tuple[ZoneInfo, ...]
     zone: Integers
+    upstream: Integers
+    downstream: Integers
 
     @classmethod
     def from_table(cls, segments: pa.Table, label: Label) -> Self:
         """Read rows of ``silver.road_segment``.
 
         Args:
-            segments: ``segment_id``, ``source``, ``time_zone`` and the label's reference speed
-                in km/h; one row a segment, in any order.
+            segments: ``segment_id``, ``source``, ``time_zone``, the neighbours' ids and the
+                label's reference speed in km/h; one row a segment, in any order.
             label: names the reference speed.
 
         Raises:
@@ -59,6 +62,8 @@ class Roads:
             source=source.indices.to_numpy().astype(np.int64)[order],
             zones=tuple(ZoneInfo(name) for name in zone.dictionary.to_pylist()),
             zone=zone.indices.to_numpy().astype(np.int64)[order],
+            upstream=_beside(segments["upstream_segment_ids"].take(pa.array(order)), names),
+            downstream=_beside(segments["downstream_segment_ids"].take(pa.array(order)), names),
         )
 
     @cached_property
@@ -79,3 +84,14 @@ class Roads:
             raise WrongInput(f"segments that silver.road_segment does not have: {strangers[:5]}")
         positions: Integers = found.to_numpy(zero_copy_only=False).astype(np.int64)
         return positions
+
+
+def _beside(ids: pa.ChunkedArray, names: tuple[str, ...]) -> Integers:
+    """Positions [segments, most neighbours] in ``names`` of each list of ids, then -1."""
+    position = {name: at for at, name in enumerate(names)}
+    lists = [sorted(position[one] for one in each or () if one in position)
+             for each in ids.to_pylist()]  # fmt: skip
+    beside = np.full((len(lists), max(map(len, lists), default=0)), -1, dtype=np.int64)
+    for row, found in enumerate(lists):
+        beside[row, : len(found)] = found
+    return beside

@@ -20,12 +20,12 @@ def params(trained: TrainedModel) -> dict[str, str]:
         for name, value in getattr(spec.training, kind).model_dump().items()
     }
     return counts | boosting | {
+        "family": spec.training.family,
         "seed": str(spec.training.seed),
         "congested_below_ratio": str(spec.label.congested_below_ratio),
         "window_seconds": str(trained.model.window_seconds),
         "features": " ".join(feature.name for feature in spec.features),
         "train_from": split.train.isoformat(),
-        "calibrate_from": split.calibrate.isoformat(),
         "test_from": split.test.isoformat(),
         "test_to": split.end.isoformat(),
     }  # fmt: skip

@@ -64,6 +64,8 @@ def scores(
         "target_start": target.cast(schema.field("target_start").type),
         "congestion_probability": prediction.probability.ravel(),
         "speed_kmh_predicted": prediction.speed_kmh.ravel(),
+        "speed_kmh_low": prediction.low_kmh.ravel(),
+        "speed_kmh_high": prediction.high_kmh.ravel(),
         "model_name": pa.repeat(loaded.name, len(each)),
         "model_version": pa.repeat(loaded.version, len(each)),
         "scored_at": pa.repeat(pa.scalar(scored_at, schema.field("scored_at").type), len(each)),

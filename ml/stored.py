@@ -10,6 +10,11 @@ MODEL_FILE = "model.skops"
 # All that a stored model is made of besides numpy's and scikit-learn's public classes. The list of
 # a downloaded model is not asked: whoever wrote the model wrote that too.
 TRUSTED_TYPES = (
+    "ml.calibration.Calibrator",
+    "ml.conformal.ConformalInterval",
+    "ml.drift.Reference",
+    "ml.families.LightGbmTrees",
+    "ml.families.SklearnTrees",
     "ml.model.CongestionModel",
     "ml.profile.Profile",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

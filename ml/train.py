@@ -1,43 +1,79 @@
-"""Training: from silver rows to a model, and how it does on the latest part of them."""
+"""Training: from silver rows to a model, and how it does on later ones."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
+from ml.calendar import DAY_SECONDS
 from ml.columns import Booleans, Floats
-from ml.evaluate import METRICS, Forecast, Outcome
-from ml.examples import ExampleSet, Parts, SplitTimes, is_congested
-from ml.features import seconds_of_week, targets_of
-from ml.grid import Rows, SpeedGrid
+from ml.evaluate import HorizonReport, judge, report
+from ml.examples import ExampleSet, Observations
+from ml.features import features
+from ml.grid import Rows
 from ml.model import CongestionModel, Examples
+from ml.profile import Profiles
+from ml.sanity import slower_is_likelier
 from specs.errors import WrongInput
 from specs.loader import Specs
-from specs.ml import Baseline
+from specs.ml import MlSpec
 
 EXAMPLE_ROWS = 5
+SCORED_ROWS = 10_000
+NEEDED_FEATURES = {"speed_ratio", "profile_ratio", "profile_stddev", "free_flow_speed_kmh"}
 
 Measures = Mapping[str, float | None]
 Metrics = Mapping[int, Mapping[str, Measures]]
 
 
 @dataclass(frozen=True)
-class TrainedModel:
-    """A model and how it did.
+class SplitTimes:
+    """Window starts (UTC): training is before ``test``, testing from there to ``end``."""
 
-    ``metrics[horizon_minutes][forecaster][metric]`` is of the test rows whose own window was
-    observed, so that every forecaster answers the same rows; forecaster is ``model`` or a baseline
-    of the spec; None where it is undefined. ``row_counts[horizon_minutes]`` has the rows of each
-    part, after sampling, and under ``judged`` those that the metrics are of. ``example``
-    [n, 1 + features] is input for `CongestionModel.predict`.
+    train: datetime
+    test: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model and how it did on the time after its training.
+
+    ``reports`` is by horizon in minutes. ``row_counts[horizon_minutes]`` has the rows of each
+    part, after sampling, and under ``judged`` those that the reports are of. ``example``
+    [n, 1 + features] is input for `CongestionModel.predict`. ``scoring_ms`` is how long one core
+    takes to forecast from `SCORED_ROWS` rows, at every horizon; ``slower_is_likelier`` see
+    `ml.sanity`.
     """
 
     model: CongestionModel
-    metrics: Metrics
+    reports: Mapping[int, HorizonReport]
     split: SplitTimes
     row_counts: Mapping[int, Mapping[str, int]]
     example: Floats
+    scoring_ms: float
+    slower_is_likelier: float | None
+
+    @property
+    def metrics(self) -> Metrics:
+        """``metrics[horizon_minutes][forecaster][metric]``; onsets' are named ``…_onset``."""
+        return metrics_of(self.reports)
+
+
+def metrics_of(reports: Mapping[int, HorizonReport]) -> Metrics:
+    """The reports' point estimates; those of onsets under names such as ``auprc_onset``."""
+    return {
+        horizon: {
+            name: {metric: estimate.value for metric, estimate in estimates.items()}
+            | {f"{metric}_onset": one.value for metric, one in report.onset[name].items()}
+            for name, estimates in report.overall.items()
+        }
+        for horizon, report in reports.items()
+    }
 
 
 def train(silver: pa.Table, segments: pa.Table, specs: Specs) -> TrainedModel:
@@ -53,40 +89,96 @@ def train(silver: pa.Table, segments: pa.Table, specs: Specs) -> TrainedModel:
     Raises:
         WrongInput: there are too few rows, or a part of them is all congested or all free.
     """
-    spec, window_seconds = specs.ml, specs.transforms.primary.size_seconds
-    grid = SpeedGrid.from_tables(silver, segments, spec.label, window_seconds)
-    rows = grid.rows(grid.primary(silver))
-    if len(rows) < spec.training.min_rows:
+    observations = Observations.of(silver, segments, specs)
+    windows = observations.seen.windows
+    count = int(observations.truth.observed.sum())
+    if count < specs.ml.training.min_rows:
         raise WrongInput(
-            f"{len(rows)} rows of silver.segment_metric are too few to train on; "
-            f"ml.yaml asks for {spec.training.min_rows}"
+            f"{count} observed rows of silver.segment_metric are too few to train on; "
+            f"ml.yaml asks for {specs.ml.training.min_rows}"
         )
-    known = ExampleSet.of(grid, rows, spec)
-    parts = {horizon: known.parts(horizon) for horizon in spec.horizons_minutes}
-    model = CongestionModel(spec.model_dump_json(), window_seconds, known.profile)
-    model.fit({horizon: _examples(known, parts[horizon], horizon) for horizon in parts})
-    metrics, row_counts = {}, {}
-    for horizon, part in parts.items():
-        judged = part.test[~np.isnan(grid.speeds_at(part.test))]
-        metrics[horizon] = _measures(known, model, judged, horizon)
-        row_counts[horizon] = {
-            "train": len(part.train),
-            "calibrate": len(part.calibrate),
-            "test": len(part.test),
-            "judged": len(judged),
-        }
-    return TrainedModel(model, metrics, known.times, row_counts, _example(known))
+    test = int(windows[round(len(windows) * (1 - specs.ml.training.test))])
+    return train_before(observations, test)
 
 
-def _examples(known: ExampleSet, parts: Parts, horizon_minutes: int) -> tuple[Examples, Examples]:
-    """Examples to learn from, and those to calibrate on."""
-    unseen = known.unseen_inputs(parts.train, horizon_minutes)
-    earlier = known.examples(parts.train, horizon_minutes, unseen)
-    inputs = known.inputs(parts.calibrate, horizon_minutes)
-    later = known.examples(parts.calibrate, horizon_minutes, inputs)
-    _require_both(earlier.congested, "training", horizon_minutes)
-    _require_both(later.congested, "calibration", horizon_minutes)
-    return earlier, later
+def train_before(observations: Observations, test: int) -> TrainedModel:
+    """Fit every horizon on targets before window ``test`` and judge it on the rest.
+
+    Raises:
+        WrongInput: there are too few rows, or a part of them is all congested or all free.
+    """
+    windows, spec = observations.seen.windows, observations.spec
+    start, end = int(windows[0]), int(windows[-1]) + 1
+    model, counts = fit(observations, start, test)
+    judged = judge(observations, model, test, end)
+    reports = {horizon: report(rows, observations) for horizon, rows in judged.items()}
+    for horizon, one in reports.items():
+        counts[horizon]["judged"] = one.row_count
+    at = [window * observations.seen.window_seconds for window in (start, test, end - 1)]
+    split = SplitTimes(*(datetime.fromtimestamp(moment, UTC) for moment in at))
+    example = _example(observations, model, spec)
+    took, sane = scoring_ms(observations, model), slower_is_likelier(observations, model)
+    return TrainedModel(model, reports, split, counts, example, took, sane)
+
+
+def scoring_ms(observations: Observations, model: CongestionModel) -> float:
+    """Milliseconds of one core for `SCORED_ROWS` rows at every horizon, features included.
+
+    The newest window's segments stand for as many as are asked for; the best of three tries, since
+    others may run on the core.
+    """
+    grid = observations.seen
+    here = len(grid.roads.segment_ids)
+    segment = np.arange(SCORED_ROWS) % here
+    rows = Rows(segment, np.full(SCORED_ROWS, grid.windows[-1]))
+    tries = []
+    for _ in range(3):
+        began = time.perf_counter()
+        model.forecast(grid, rows)
+        tries.append(time.perf_counter() - began)
+    return min(tries) * 1000
+
+
+def fit(
+    observations: Observations, start: int, end: int
+) -> tuple[CongestionModel, dict[int, dict[str, int]]]:
+    """Fit every horizon on targets from window ``start`` to ``end`` (excluded).
+
+    Returns:
+        The model, and by horizon how many rows it has learnt from and was calibrated on.
+
+    Raises:
+        WrongInput: a needed feature is absent, there are too few rows, or a part of them is all
+            congested or all free.
+    """
+    spec = observations.spec
+    absent = NEEDED_FEATURES - {feature.name for feature in spec.features}
+    if absent:
+        raise WrongInput(f"ml.yaml lacks features that a model stands on: {sorted(absent)}")
+    known = ExampleSet(observations, start, end)
+    window_seconds = observations.seen.window_seconds
+    recent = known.cells.recent(latest_day(observations))
+    profiles: Profiles = {"training": known.profile, "recent": recent}
+    model = CongestionModel(spec.model_dump_json(), window_seconds, profiles)
+    counts: dict[int, dict[str, int]] = {}
+
+    def examples(horizon: int) -> tuple[Examples, Examples]:
+        parts = known.parts(horizon)
+        counts[horizon] = {"learn": len(parts.learn), "calibrate": len(parts.calibrate)}
+        learn = known.examples(parts.learn, horizon)
+        held_out = known.examples(parts.calibrate, horizon)
+        _require_both(learn.congested, "training", horizon)
+        _require_both(held_out.congested, "calibration", horizon)
+        return learn, held_out
+
+    model.fit({horizon: partial(examples, horizon) for horizon in spec.horizons_minutes})
+    return model, counts
+
+
+def latest_day(observations: Observations) -> int:
+    """The newest midnight (days since the Unix epoch, UTC) that was observed up to."""
+    seen = observations.seen
+    return int((seen.windows[-1] + 1) * seen.window_seconds // DAY_SECONDS)
 
 
 def _require_both(congested: Booleans, part: str, horizon_minutes: int) -> None:
@@ -99,51 +191,11 @@ def _require_both(congested: Booleans, part: str, horizon_minutes: int) -> None:
     )
 
 
-def _measures(
-    known: ExampleSet, model: CongestionModel, rows: Rows, horizon_minutes: int
-) -> dict[str, Measures]:
-    """Every metric of the spec, of the model and of every baseline."""
-    target = targets_of(known.grid, rows, horizon_minutes)
-    observed, now = known.grid.speeds_at(target), known.grid.speeds_at(rows)
-    outcome = Outcome(known.label(rows, observed), observed, known.label(rows, now))
-    answer = model.forecast(known.grid, rows)
-    at = model.horizons_minutes.index(horizon_minutes)
-    forecasts = {"model": Forecast(answer.probability[:, at], answer.speed_kmh[:, at])}
-    for name in known.spec.baselines:
-        forecasts[name] = BASELINES[name](known, rows, target)
-    return {
-        forecaster: {metric: METRICS[metric](forecast, outcome) for metric in known.spec.metrics}
-        for forecaster, forecast in forecasts.items()
-    }
-
-
-def _persistence(known: ExampleSet, rows: Rows, target: Rows) -> Forecast:
-    """It stays as it is now."""
-    speed = known.grid.speeds_at(rows)
-    return Forecast(known.label(rows, speed).astype(np.float64), speed)
-
-
-def _historical_average(known: ExampleSet, rows: Rows, target: Rows) -> Forecast:
-    """It is as usual on the segment at the target's time of the week."""
-    roads = known.grid.roads
-    clock = seconds_of_week(roads, target, known.grid.window_seconds)
-    share = known.profile_of(lambda speed, free: is_congested(speed, free, known.spec))
-    ratio = known.profile.at(roads.segment_ids, target.segment, clock)
-    return Forecast(
-        share.at(roads.segment_ids, target.segment, clock),
-        ratio * roads.free_flow_speed_kmh[target.segment],
-    )
-
-
-BASELINES: dict[Baseline, Callable[[ExampleSet, Rows, Rows], Forecast]] = {
-    "persistence": _persistence,
-    "historical_average": _historical_average,
-}
-
-
-def _example(known: ExampleSet) -> Floats:
+def _example(observations: Observations, model: CongestionModel, spec: MlSpec) -> Floats:
     """A few rows [n, 1 + features] of the first horizon, spread over the time."""
-    horizon = known.spec.horizons_minutes[0]
-    few = known.rows[np.linspace(0, len(known.rows) - 1, EXAMPLE_ROWS).astype(np.int64)]
-    asked = np.full((len(few), 1), float(horizon))
-    return np.hstack([asked, known.inputs(few, horizon)])
+    horizon, grid = spec.horizons_minutes[0], observations.seen
+    segment, column = np.nonzero(grid.observed)
+    few = np.linspace(0, len(segment) - 1, EXAMPLE_ROWS).astype(np.int64)
+    rows = Rows(segment[few], grid.windows[column[few]])
+    asked = np.full((len(rows), 1), float(horizon))
+    return np.hstack([asked, features(grid, rows, spec, model.profiles, horizon)])

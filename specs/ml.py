@@ -7,12 +7,19 @@ from pydantic import Field, model_validator
 from specs.model import Identifier, SpecModel
 
 FeatureKind = Literal[
-    "lag", "mean", "stddev", "ratio", "observed", "free_flow", "network",
-    "day_sin", "day_cos", "day_of_week", "profile",
+    "lag", "change", "mean", "stddev", "lowest", "congested", "observed", "age", "anomaly",
+    "free_flow", "day_sin", "day_cos", "day_of_week", "profile", "profile_change", "level",
 ]  # fmt: skip
-Output = Literal["congestion_probability", "speed_kmh_predicted"]
-Metric = Literal["brier", "auroc", "auroc_onset", "mae_kmh"]
+Place = Literal["segment", "upstream", "downstream", "network"]
+Measure = Literal["speed_ratio", "congested_ratio", "speed_ratio_stddev"]
+Span = Literal["training", "recent"]
+Output = Literal["congestion_probability", "speed_kmh_predicted", "speed_kmh_low", "speed_kmh_high"]
+Metric = Literal[
+    "brier", "auroc", "auprc", "log_loss", "calibration_error", "mae_kmh", "rmse_kmh",
+    "interval_coverage", "interval_coverage_congested",
+]  # fmt: skip
 Baseline = Literal["persistence", "historical_average"]
+Family = Literal["hist_gradient_boosting", "lightgbm"]
 
 
 class Label(SpecModel):
@@ -24,27 +31,43 @@ class Label(SpecModel):
 
 
 class Feature(SpecModel):
-    """One input of the model; ``windows`` is a lag or a length, in primary windows."""
+    """One input of the model.
+
+    ``windows`` is a lag or a length, in primary windows; ``of`` says whose speeds a lag or a change
+    is of; ``at``, ``measure`` and ``over`` say when, what and of which time the profile is.
+    """
 
     name: Identifier
     kind: FeatureKind
     windows: int = Field(default=0, ge=0)
+    of: Place = "segment"
     at: Literal["window", "target"] = "window"
+    measure: Measure = "speed_ratio"
+    over: Span = "training"
     description: str
 
     @model_validator(mode="after")
-    def _has_a_length(self) -> Self:
-        if self.kind in ("mean", "stddev", "observed") and not self.windows:
+    def _makes_sense(self) -> Self:
+        spans = ("mean", "stddev", "lowest", "congested", "observed", "change")
+        if self.kind in spans and not self.windows:
             raise ValueError(f"feature {self.name}: {self.kind} is over one window or more")
+        if self.of != "segment" and self.kind not in ("lag", "change"):
+            raise ValueError(f"feature {self.name}: {self.kind} is of the segment only")
         return self
 
 
 class Profile(SpecModel):
-    """Historical profile: usual speed ratio by time of week."""
+    """Historical profiles: usual values by time of week, over the training and over recent days.
+
+    The recent one is that of the last ``recent_days`` days before a midnight (UTC). It is renewed
+    daily without a training, and reaches the model ``refresh_hours`` after that midnight.
+    """
 
     bucket_minutes: int = Field(gt=0, le=1440)
     smoothing_rows: float = Field(ge=0)
-    folds: int = Field(ge=2)
+    recent_days: int = Field(ge=1)
+    recent_smoothing_rows: float = Field(gt=0)
+    refresh_hours: int = Field(ge=0, lt=24)
 
     @model_validator(mode="after")
     def _divides_the_day(self) -> Self:
@@ -53,38 +76,114 @@ class Profile(SpecModel):
         return self
 
 
-class Split(SpecModel):
-    """Shares of time, in this order."""
+class MinVehicles(SpecModel):
+    """How many vehicles a target window of one source needs, to count as observed."""
 
-    train: float = Field(gt=0)
-    calibrate: float = Field(gt=0)
-    test: float = Field(gt=0)
+    source: Identifier
+    vehicles: int = Field(ge=1)
 
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if abs(self.train + self.calibrate + self.test - 1) > 1e-9:
-            raise ValueError("train, calibrate and test sum to 1")
-        return self
+
+class Protocol(SpecModel):
+    """Which rows count, and how sure a measure of them is.
+
+    Attributes:
+        max_age_minutes: a row counts if its newest true observation was in a window that started
+            less than this before its own window's end.
+        min_vehicles: sources whose windows of few vehicles are too uncertain to judge by.
+        bootstrap_samples: resamples of whole local days.
+        bootstrap_interval: share of the resamples that an interval holds.
+    """
+
+    max_age_minutes: int = Field(gt=0)
+    min_vehicles: tuple[MinVehicles, ...] = ()
+    bootstrap_samples: int = Field(ge=0)
+    bootstrap_interval: float = Field(gt=0, lt=1)
+
+
+class Sample(SpecModel):
+    """Training rows that are taken: that share of them, within bounds."""
+
+    ratio: float = Field(gt=0, le=1)
+    min_rows: int = Field(gt=0)
+    max_rows: int = Field(gt=0)
+
+    def size(self, rows: int) -> int:
+        """How many of ``rows`` are taken."""
+        return min(rows, self.max_rows, max(self.min_rows, round(self.ratio * rows)))
 
 
 class Boosting(SpecModel):
-    """Parameters of a histogram gradient boosting estimator."""
+    """Parameters of boosted trees, whatever library grows them."""
 
     max_iter: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
     max_leaf_nodes: int = Field(gt=1)
     min_samples_leaf: int = Field(gt=0)
+    l2_regularization: float = Field(default=0.0, ge=0)
+    max_features: float = Field(default=1.0, gt=0, le=1)
 
 
 class Training(SpecModel):
-    """How a model is trained."""
+    """How a model is trained.
 
-    split: Split
-    max_rows: int = Field(gt=0)
+    ``test`` is the latest share of time, which training does not see. Of the days before it every
+    ``calibrate_every_days``-th is left out of the trees and calibrates them.
+    """
+
+    family: Family
+    test: float = Field(gt=0, lt=1)
+    calibrate_every_days: int = Field(ge=2)
+    sample: Sample
     min_rows: int = Field(gt=0)
     seed: int
     classifier: Boosting
     regressor: Boosting
+
+
+class Interval(SpecModel):
+    """A conformal interval of the speed, calibrated by bins of the probability."""
+
+    coverage: float = Field(gt=0, lt=1)
+    probability_edges: tuple[float, ...]
+    spread_bins: int = Field(ge=1)
+    lower_share: float = Field(gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        edges = self.probability_edges
+        if list(edges) != sorted(set(edges)) or (edges and not 0 < edges[0] <= edges[-1] < 1):
+            raise ValueError("probability_edges rise between 0 and 1")
+        return self
+
+
+class Promotion(SpecModel):
+    """What a challenger has to show on live outcomes before it may score.
+
+    The interval of the Brier difference is of a bootstrap over blocks of ``block_hours``.
+    """
+
+    days: int = Field(ge=1)
+    min_outcomes: int = Field(ge=1)
+    block_hours: int = Field(ge=1, le=24)
+    min_blocks: int = Field(ge=2)
+    bootstrap_samples: int = Field(ge=100)
+    interval: float = Field(gt=0, lt=1)
+    max_calibration_rise: float = Field(ge=0)
+    max_scoring_ms: float = Field(gt=0)
+
+
+class Rollback(SpecModel):
+    """The champion goes when it was worse than persistence over ``hours``."""
+
+    hours: int = Field(ge=1)
+    min_outcomes: int = Field(ge=1)
+
+
+class Drift(SpecModel):
+    """Population stability index from which a shift is named, over the newest ``hours``."""
+
+    hours: int = Field(ge=1)
+    max_psi: float = Field(gt=0)
 
 
 class MlSpec(SpecModel):
@@ -98,6 +197,11 @@ class MlSpec(SpecModel):
     profile: Profile
     history_windows: int = Field(ge=1)
     training: Training
+    interval: Interval
+    protocol: Protocol
+    promotion: Promotion
+    rollback: Rollback
+    drift: Drift
     outputs: tuple[Output, ...]
     metrics: tuple[Metric, ...]
     baselines: tuple[Baseline, ...]

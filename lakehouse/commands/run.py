@@ -23,17 +23,26 @@ def _reconciliation(
     spark: "SparkSession", settings: "Settings", stream: "Stream", models: "ModelWatch",
     metrics: "Metrics",
 ) -> "Callable[[], None]":  # fmt: skip
-    """Reconciles late readings on a timer, beside the stream and on snapshots of its own."""
+    """Reconciles late readings on a timer, beside the stream and on snapshots of its own.
+
+    With every window it also looks what came of the scores, see `ModelGuard`.
+    """
+    import logging
     import time
 
+    from lakehouse.jobs.model_guard import ModelGuard
     from lakehouse.jobs.recompute import GoldRecompute, SilverRecompute
     from lakehouse.jobs.reconcile import Reconciler
     from lakehouse.publish import KafkaPublisher
-    from lakehouse.services import kafka_bootstrap
+    from lakehouse.services import kafka_bootstrap, mlflow_uri
     from lakehouse.tables import Lake
+    from specs.errors import Unavailable
     from specs.loader import load_specs
 
     lake = Lake(settings.lake, load_specs(), metrics)
+    guard = ModelGuard(lake, mlflow_uri(settings))
+    guard_seconds = lake.specs.transforms.primary.size_seconds
+    look_due = time.monotonic() + guard_seconds
     publisher = KafkaPublisher(kafka_bootstrap(settings))
     silver = SilverRecompute(spark, lake, publisher)
     reconciler = Reconciler(
@@ -43,7 +52,13 @@ def _reconciliation(
     due = time.monotonic() + settings.reconcile_seconds
 
     def beside() -> None:
-        nonlocal due
+        nonlocal due, look_due
+        if time.monotonic() >= look_due:
+            try:
+                guard.look()
+            except Unavailable as error:
+                logging.getLogger(__name__).warning("%s; the champion stays", error)
+            look_due = time.monotonic() + guard_seconds
         if time.monotonic() < due:
             return
         if reconciler.reconcile():

@@ -18,7 +18,7 @@ from lakehouse.jobs.checkpoint import told_through
 from lakehouse.metrics import Metrics
 from lakehouse.metrics.commits import BRONZE, landings
 from lakehouse.tables import Lake, LakeTable
-from ml.evaluate import brier, calibration_error
+from ml.outcome import quality_of
 from specs.loader import Specs
 
 DEAD_LETTER, ROADS, SILVER = "bronze.dead_letter", "silver.road_segment", "silver.segment_metric"
@@ -180,29 +180,20 @@ def look_at_outcomes(seen: Seen) -> None:
     table = seen.fresh("outcomes", OUTCOME)
     if table is None:
         return
-    names = ["window_start", "horizon_minutes", "congestion_probability", "is_congested",
-             "is_congested_now"]  # fmt: skip
     last = pc.max(table.read(["window_start"])["window_start"]).as_py()
     if last is None:
         return
     first = last - timedelta(days=seen.specs.ops.monitoring.outcome_days)
     recent = (pc.field("window_date") >= first.date()) & (pc.field("window_start") > first)
-    rows = table.read(names, recent & pc.field("is_congested_now").is_valid())
     counts: Series = []
     scores: Series = []
     gaps: Series = []
-    for horizon in sorted(pc.unique(rows["horizon_minutes"]).to_pylist()):
-        own = rows.filter(pc.equal(rows["horizon_minutes"], horizon))
+    for horizon, quality in quality_of(table.read(where=recent)).items():
         label = {"horizon_minutes": horizon}
-        happened = own["is_congested"].to_numpy()
-        forecasts = {
-            "model": own["congestion_probability"].to_numpy(),
-            "persistence": own["is_congested_now"].to_numpy().astype(float),
-        }
-        counts.append((own.num_rows, label))
-        for forecaster, probability in forecasts.items():
-            scores.append((brier(probability, happened) or 0.0, label | {"forecaster": forecaster}))
-        gaps.append((calibration_error(forecasts["model"], happened) or 0.0, label))
+        counts.append((quality.row_count, label))
+        scores.append((quality.brier or 0.0, label | {"forecaster": "model"}))
+        scores.append((quality.brier_persistence or 0.0, label | {"forecaster": "persistence"}))
+        gaps.append((quality.calibration_error or 0.0, label))
     seen.metrics.replace("traffic_live_outcomes", counts)
     seen.metrics.replace("traffic_live_brier_score", scores)
     seen.metrics.replace("traffic_live_calibration_error", gaps)

@@ -15,6 +15,7 @@ from lakehouse.tables import Lake, Note
 from lakehouse.transforms.network_kpi import network_kpi
 from ml.grid import RollingGrid, SpeedGrid
 from ml.score import scores
+from specs.errors import GateFailed, WrongInput
 
 SILVER = "silver.segment_metric"
 SCORABLE_WINDOWS = 36
@@ -33,6 +34,7 @@ class Gold:
         self._publisher = publisher
         self.scores = GatedTable(lake, "gold.congestion_scores", journal, publisher)
         self.kpis = GatedTable(lake, "gold.network_kpi", journal)
+        self.shadow = GatedTable(lake, "gold.shadow_score", journal)
         for gated in (self.scores, self.kpis):
             gated.gate.warm_up()
         self._grid: RollingGrid | None = None
@@ -106,7 +108,19 @@ class Gold:
         rows = scores(model, grid, primary, scored_at=now())
         written = self.scores.merge_batch(rows, note, writer, batch_id)
         self.scores.publish(rows, news_only=True)
+        self._score_in_shadow(grid, primary, note)
         return written
+
+    def _score_in_shadow(self, grid: SpeedGrid, primary: pa.Table, note: Note) -> None:
+        """Let the challenger score the final windows; whatever it does, the stream goes on."""
+        challenger = self._models.challenger if self._models else None
+        final = primary.filter(primary["is_final"])
+        if challenger is None or not final.num_rows:
+            return
+        try:
+            self.shadow.merge(scores(challenger, grid, final, scored_at=now()), note)
+        except (GateFailed, WrongInput) as error:
+            self._models.refuse_challenger(error)  # type: ignore[union-attr]
 
     def close(self) -> None:
         """Stop asking the registry."""

@@ -1,12 +1,13 @@
-"""Which model scores: the registry's champion, asked for on a timer beside the stream."""
+"""Which models score: the registry's champion and challenger, asked for beside the stream."""
 
 import logging
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lakehouse.failpoints import failpoint
-from ml.registry import champion, champion_version
-from specs.errors import Unavailable
+from ml.registry import CHALLENGER, CHAMPION, alias_versions, load_version
+from specs.errors import TrafficError, Unavailable
 from specs.loader import Specs
 
 if TYPE_CHECKING:
@@ -16,11 +17,12 @@ log = logging.getLogger(__name__)
 
 
 class ModelWatch:
-    """Keeps the champion loaded; a new one is swapped in between two batches.
+    """Keeps champion and challenger loaded; a new one is swapped in between two batches.
 
     The registry is asked from a thread of its own, so that a slow or dead registry never holds up
-    a batch. While it is down the model in hand goes on scoring; where there is none in hand, what
-    becomes final meanwhile is scored later, by `Reconciler`.
+    a batch. While it is down the models in hand go on scoring; where there is no champion in hand,
+    what becomes final meanwhile is scored later, by `Reconciler`. A challenger that cannot be used
+    is left out: nothing hangs on it.
     """
 
     def __init__(self, tracking_uri: str, specs: Specs, poll_seconds: float) -> None:
@@ -29,20 +31,17 @@ class ModelWatch:
         self._poll_seconds = poll_seconds
         self._stop = threading.Event()
         self._failure: Exception | None = None
-        self._model = self._first()
-        self._thread = threading.Thread(target=self._watch, name="model-watch", daemon=True)
-        self._thread.start()
-
-    def _first(self) -> "LoadedModel | None":
-        """The champion; None where there is none, or no answer."""
+        self._model: LoadedModel | None = None
+        self._challenger: LoadedModel | None = None
+        self._refused: int | None = None
         try:
-            model = champion(self._tracking_uri, self._specs)
+            self._ask()
         except Unavailable as error:
             log.warning("%s; silver goes on, gold waits for it and catches up", error)
-            return None
-        if model is None:
+        if self._model is None:
             log.warning("no model is champion yet: silver goes on, gold waits for one")
-        return model
+        self._thread = threading.Thread(target=self._watch, name="model-watch", daemon=True)
+        self._thread.start()
 
     @property
     def model(self) -> "LoadedModel | None":
@@ -55,6 +54,18 @@ class ModelWatch:
             raise self._failure
         return self._model
 
+    @property
+    def challenger(self) -> "LoadedModel | None":
+        """The model to score in the champion's shadow; its rows are ``gold.shadow_score``'s."""
+        return self._challenger
+
+    def refuse_challenger(self, reason: Exception) -> None:
+        """Let this version of the challenger score no more: its rows were refused."""
+        if self._challenger is not None:
+            self._refused = self._challenger.version
+            log.error("challenger version %s is out of the stream: %s", self._refused, reason)
+            self._challenger = None
+
     def close(self) -> None:
         """Stop watching."""
         self._stop.set()
@@ -63,14 +74,36 @@ class ModelWatch:
     def _watch(self) -> None:
         while not self._stop.wait(self._poll_seconds):
             try:
-                version = champion_version(self._tracking_uri, self._specs)
-                if version is not None and (self._model is None or version != self._model.version):
-                    failpoint("model.swap_begun")
-                    self._model = champion(self._tracking_uri, self._specs)
-                    failpoint("model.swap_done")
-                    log.warning("model version %s scores from the next batch on", version)
+                self._ask()
             except Unavailable as error:
                 log.warning("%s; the model in hand goes on scoring", error)
             except Exception as error:
                 self._failure = error
                 return
+
+    def _ask(self) -> None:
+        """Load what the aliases name, where it has changed."""
+        aliases = alias_versions(self._tracking_uri, self._specs)
+        version = aliases.get(CHAMPION)
+        if version is not None and (self._model is None or version != self._model.version):
+            failpoint("model.swap_begun")
+            self._model = load_version(self._tracking_uri, self._specs, version)
+            failpoint("model.swap_done")
+            log.warning("model version %s scores from the next batch on", version)
+        shadow = aliases.get(CHALLENGER)
+        if shadow is None or shadow == self._refused:
+            self._challenger = None
+        elif self._challenger is None or shadow != self._challenger.version:
+            self._challenger = self._shadow(shadow)
+
+    def _shadow(self, version: int) -> "LoadedModel | None":
+        try:
+            found = load_version(self._tracking_uri, self._specs, version)
+        except Unavailable:
+            raise
+        except TrafficError as error:
+            self._refused = version
+            log.error("challenger version %s cannot be used: %s", version, error)
+            return None
+        log.warning("challenger version %s scores in shadow from the next batch on", version)
+        return replace(found, table=self._specs.tables["gold.shadow_score"])

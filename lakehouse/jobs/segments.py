@@ -5,7 +5,7 @@ import pyarrow as pa
 from lakehouse.tables import Lake
 
 COLUMNS = ["segment_id", "source", "length_m", "free_flow_speed_kmh", "interval_seconds",
-           "time_zone"]  # fmt: skip
+           "time_zone", "upstream_segment_ids", "downstream_segment_ids"]  # fmt: skip
 
 
 class Segments:

@@ -1,22 +1,21 @@
-"""Silver history to a registered champion."""
+"""Silver history to a registered model."""
 
 import logging
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
+from lakehouse.jobs.evaluation import History
 from lakehouse.tables import Lake
 
 if TYPE_CHECKING:
     from ml.train import Metrics
 
 log = logging.getLogger(__name__)
-SILVER, SEGMENTS = "silver.segment_metric", "silver.road_segment"
-COLUMNS = ["segment_id", "window_seconds", "window_start", "observation_count"]
 
 
-def train_champion(lake: Lake, tracking_uri: str) -> "tuple[int, Metrics]":
-    """Train on every primary window of silver and make the model champion.
+def train_model(
+    lake: Lake, tracking_uri: str, *, as_champion: bool = False
+) -> "tuple[int, Metrics]":
+    """Train on every primary window of silver and register the model, see `ml.register`.
 
     Returns:
         The version in the registry, and the metrics of the test part by horizon and forecaster.
@@ -25,18 +24,16 @@ def train_champion(lake: Lake, tracking_uri: str) -> "tuple[int, Metrics]":
         WrongInput: silver holds too little to learn from.
         Unavailable: the registry does not answer.
     """
-    from ml.registry import register
+    from ml.register import register
     from ml.train import train
 
-    specs = lake.specs
-    silver, segments = lake.table(SILVER), lake.table(SEGMENTS)
-    versions = {table.spec.table: table.refresh() for table in (silver, segments)}
-    primary = pc.field("window_seconds") == specs.transforms.primary.size_seconds
-    rows = silver.read(columns=[*COLUMNS, specs.ml.label.column], where=primary)
-    trained = train(rows, segments.read(), specs)
-    version = register(trained, tracking_uri, specs, table_versions=versions)
+    history = History.of_lake(lake)
+    trained = train(history.silver, history.segments, lake.specs)
+    version = register(
+        trained, tracking_uri, lake.specs, table_versions=history.versions, as_champion=as_champion
+    )
     log.info("model registered", extra={"facts": {
-        "job": "train", "model": specs.ml.model_name, "model_version": version,
-        "table_versions": versions,
+        "job": "train", "model": lake.specs.ml.model_name, "model_version": version,
+        "table_versions": history.versions,
     }})  # fmt: skip
     return version, trained.metrics

@@ -3,7 +3,8 @@
 import math
 from pathlib import Path
 
-from ml.registry import ALIAS, register
+from ml.register import register
+from ml.registry import CHAMPION
 from ml.train import train
 from specs.loader import load_specs
 
@@ -32,7 +33,7 @@ def register_small(uri: str, times: int = 1) -> None:
     ]
     model = train(silver(waves), roads, small_specs())
     for _ in range(times):
-        register(model, uri, load_specs(), table_versions={})
+        register(model, uri, load_specs(), table_versions={}, as_champion=True)
 
 
 def _experiment(uri: str, name: str, artifacts: Path) -> None:
@@ -49,4 +50,4 @@ def crown(uri: str, version: int) -> None:
     import mlflow
 
     client = mlflow.MlflowClient(uri)
-    client.set_registered_model_alias(load_specs().ml.model_name, ALIAS, str(version))
+    client.set_registered_model_alias(load_specs().ml.model_name, CHAMPION, str(version))

@@ -29,6 +29,11 @@ class Champion:
 
     def __init__(self, model: "LoadedModel | None") -> None:
         self.model = model
+        self.challenger: LoadedModel | None = None
+
+    def refuse_challenger(self, reason: Exception) -> None:
+        """Its rows were refused."""
+        self.challenger = None
 
     def close(self) -> None:
         """Nothing to stop."""
@@ -45,6 +50,15 @@ class Pipeline:
         self._champion = Champion(model)
         self.publisher = MemoryPublisher()
         self.register("s:a", "s:b")
+
+    def challenge(self, model: "LoadedModel") -> None:
+        """Let another model score in the champion's shadow."""
+        self._champion.challenger = model
+
+    @property
+    def challenger(self) -> "LoadedModel | None":
+        """The model in the champion's shadow."""
+        return self._champion.challenger
 
     def lake(self, specs: Specs | None = None) -> Lake:
         """Fresh snapshots of the tables."""

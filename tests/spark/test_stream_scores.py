@@ -1,5 +1,6 @@
 """The stream's scores and indicators of final windows are those of a recompute."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"
+SHADOW = "gold.shadow_score"
 
 
 def test_scores_of_final_windows_are_those_of_a_recompute(
@@ -58,7 +60,7 @@ def test_late_readings_change_the_scores_of_every_window_that_looks_back_at_them
 ) -> None:
     pipeline = Pipeline(spark, tmp_path / "home", specs, champion)
     seven = 7 * 3600
-    pipeline.land(reading(0, seven, 30.0), reading(1, seven + 300, 35.0), reading(2, seven + 6000))
+    pipeline.land(reading(0, seven, 30.0), reading(1, seven + 300, 35.0), reading(2, seven + 9000))
     pipeline.run()
     before = pipeline.rows(SCORES, but=())
     pipeline.land(reading(3, seven + 10, 90.0))
@@ -68,3 +70,34 @@ def test_late_readings_change_the_scores_of_every_window_that_looks_back_at_them
     assert {row["window_start"] for row in revised} == {after(seven), after(seven + 300)}
     assert {row["revision"] for row in revised} == {1}
     assert pipeline.recompute_gold(DAY) == 0
+
+
+def test_a_challenger_scores_final_windows_apart_from_the_champion(
+    spark: "SparkSession", tmp_path: Path, specs: Specs, champion: "LoadedModel"
+) -> None:
+    pipeline = Pipeline(spark, tmp_path / "home", specs, champion)
+    pipeline.challenge(replace(champion, version=8, table=specs.tables[SHADOW]))
+    seven = 7 * 3600
+    pipeline.land(reading(0, seven, 30.0), reading(1, seven + 300, 35.0))
+    pipeline.land(reading(2, seven + 2400, 70.0))
+    pipeline.run()
+    scored = {row["window_start"] for row in pipeline.rows(SCORES)}
+    shadow = pipeline.rows(SHADOW)
+    assert scored == {after(seven), after(seven + 300), after(seven + 2400)}
+    assert {row["window_start"] for row in shadow} == {after(seven), after(seven + 300)}
+    assert {row["model_version"] for row in shadow} == {8}
+    assert {row["model_version"] for row in pipeline.rows(SCORES)} == {7}
+
+
+def test_a_challenger_whose_rows_are_refused_leaves_the_stream_to_the_champion(
+    spark: "SparkSession", tmp_path: Path, specs: Specs, champion: "LoadedModel"
+) -> None:
+    pipeline = Pipeline(spark, tmp_path / "home", specs, champion)
+    pipeline.challenge(replace(champion, version=-1, table=specs.tables[SHADOW]))
+    seven = 7 * 3600
+    pipeline.land(reading(0, seven, 30.0))
+    pipeline.land(reading(1, seven + 2400, 70.0))
+    pipeline.run()
+    assert pipeline.rows(SHADOW) == []
+    assert {row["model_version"] for row in pipeline.rows(SCORES)} == {7}
+    assert pipeline.challenger is None

@@ -31,7 +31,7 @@ from ingestion.topics import TopicAdmin
 from lakehouse.audit import balance, landing_balance
 from lakehouse.freshness import freshness_seconds
 from lakehouse.jobs.checkpoint import read_through, told_through
-from lakehouse.jobs.training import train_champion
+from lakehouse.jobs.training import train_model
 from lakehouse.settings import Settings
 from lakehouse.tables import Commit, Lake, LakeTable, Note, Step
 from quality.refusal import BatchRefused
@@ -362,7 +362,7 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
     assert landed["rows"] == city.truth.records - sum(city.truth.malformed.values())
     assert traffic.run("stream", "--once")["score_rows"] == 0
     assert read_through(checkpoint) == bronze.refresh()
-    first, metrics = train_champion(lake, servers["mlflow"])
+    first, metrics = train_model(lake, servers["mlflow"])
     assert set(metrics) == set(city.specs.ml.horizons_minutes)
 
     # Manipulate: a new driver goes on, and the champion changes under it.
@@ -372,7 +372,7 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
         city.send(live, timedelta(minutes=30))
         traffic.run("land", "--once")
         wait_for(lambda: bool(versions_by_window(lake)), stream)
-        second, _ = train_champion(lake, servers["mlflow"])
+        second, _ = train_model(lake, servers["mlflow"], as_champion=True)
         time.sleep(4 * settings.model_poll_seconds)  # the registry is asked on a timer
         city.send(live + timedelta(hours=2), timedelta(minutes=30))
         traffic.run("land", "--once")

@@ -28,7 +28,7 @@ from lakehouse.lineage import (
     runs,
 )
 from lakehouse.tables import Lake, Note
-from ml.registry import ChampionReport
+from ml.registry import ModelReport
 from specs.errors import Unavailable
 from tests.rows import after, table
 
@@ -74,9 +74,9 @@ def busy(lake: Lake) -> Lake:
     return lake
 
 
-def report(version: int) -> ChampionReport:
+def report(version: int) -> ModelReport:
     tags = {"spec_version": "t", f"delta_version.{SILVER}": "42"}
-    return ChampionReport("congestion", version, after(7), tags, {}, {})
+    return ModelReport("congestion", version, after(7), tags, {}, {}, {}, "")
 
 
 def by_job(found: list[JobRun]) -> dict[str, list[JobRun]]:

@@ -221,9 +221,10 @@ def test_every_window_that_holds_a_late_reading_is_recomputed_and_what_looks_bac
     Streamed(lake, tmp_path).batch(watermark=3300)
     reconciler = Reconciler(lake, tmp_path, silver, lambda: gold)
     assert reconciler.reconcile() == 1
-    # The 15-minute windows from 600 on hold it, and features look 12 windows back.
+    # The 15-minute windows from 600 on hold it, and features look that many windows back.
+    looking_back = lake.specs.ml.history_windows * 300
     assert silver.asked == [Range(after(600), after(1500))]
-    assert gold.asked == [Range(after(1200), after(1200 + 13 * 300))]
+    assert gold.asked == [Range(after(1200), after(1200 + 300 + looking_back))]
 
 
 def test_a_check_goes_on_where_the_last_one_ended_also_after_a_restart(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.grid import SpeedGrid
-from ml.profile import Profile
+from ml.profile import Profile, Profiles
 from specs.arrow import arrow_schema
 from specs.loader import Specs, load_specs
 from specs.ml import MlSpec
@@ -47,16 +47,24 @@ def silver(cells: Iterable[Cell], **same: Any) -> pa.Table:
 
 
 def segments(
-    free_flow_speed_kmh: Mapping[str, float], zone: str = "UTC", source: str = "city"
+    free_flow_speed_kmh: Mapping[str, float],
+    zone: str = "UTC",
+    source: str = "city",
+    edges: Iterable[tuple[str, str]] = (),
 ) -> pa.Table:
-    """Rows of silver.road_segment, as far as the model reads them."""
-    count = len(free_flow_speed_kmh)
+    """Rows of silver.road_segment, as far as the model reads them; an edge leads downstream."""
+    names, ids = list(free_flow_speed_kmh), pa.list_(pa.string())
+    edges = list(edges)
     return pa.table(
         {
-            "segment_id": list(free_flow_speed_kmh),
-            "source": [source] * count,
-            "free_flow_speed_kmh": list(free_flow_speed_kmh.values()),
-            "time_zone": [zone] * count,
+            "segment_id": pa.array(names, pa.string()),
+            "source": pa.array([source] * len(names), pa.string()),
+            "free_flow_speed_kmh": pa.array(list(free_flow_speed_kmh.values()), pa.float64()),
+            "time_zone": pa.array([zone] * len(names), pa.string()),
+            "upstream_segment_ids": pa.array([[a for a, b in edges if b == n] for n in names], ids),
+            "downstream_segment_ids": pa.array(
+                [[b for a, b in edges if a == n] for n in names], ids
+            ),
         }
     )
 
@@ -78,22 +86,24 @@ def ml_spec(**changes: Any) -> MlSpec:
     return MlSpec.model_validate(merged(SPECS.ml.model_dump(), changes))
 
 
-def feature(kind: str, windows: int = 0, at: str = "window") -> MlSpec:
+def feature(kind: str, windows: int = 0, **also: Any) -> MlSpec:
     """A spec of a single feature that looks back three windows at most."""
-    only = {"name": "it", "kind": kind, "windows": windows, "at": at, "description": "Any."}
+    only = {"name": "it", "kind": kind, "windows": windows, "description": "Any."} | also
     return ml_spec(features=[only], history_windows=3)
 
 
 def small_specs(**changes: Any) -> Specs:
     """Specs whose training takes a blink."""
-    trees = {"max_iter": 20, "learning_rate": 0.3, "min_samples_leaf": 5}
+    trees = {"max_iter": 20, "learning_rate": 0.3, "max_leaf_nodes": 31, "min_samples_leaf": 5}
     training = {"classifier": trees, "regressor": trees, "min_rows": 100} | changes
-    return dataclasses.replace(SPECS, ml=ml_spec(training=training))
+    spec = ml_spec(training=training, protocol={"bootstrap_samples": 20})
+    return dataclasses.replace(SPECS, ml=spec)
 
 
-def flat_profile(ratio: float = 1.0) -> Profile:
-    """A profile of no segment, with one value at every time."""
-    return Profile((), np.empty((0, 336)), np.full(336, ratio))
+def flat_profile(ratio: float = 1.0) -> Profiles:
+    """Profiles of no segment, with one value at every time."""
+    flat = Profile((), np.empty((3, 0, 336)), np.full((3, 336), ratio), np.full((3, 1), ratio))
+    return {"training": flat, "recent": flat}
 
 
 def rush_hours(days: int, names: Iterable[str] = ("a", "b", "c", "d")) -> list[Cell]:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml.calendar import seconds_of_week
 from ml.columns import Floats
-from ml.features import features, seconds_of_week
+from ml.features import FeatureView, features
 from ml.grid import RollingGrid, Rows, SpeedGrid
-from ml.profile import Profile
+from ml.profile import Profile, Profiles
 from specs.errors import WrongInput
 from specs.ml import MlSpec
 from tests.unit.ml.tables import (
@@ -24,7 +25,8 @@ from tests.unit.ml.tables import (
     silver,
 )
 
-ROADS = segments({"a": 100.0, "b": 50.0})
+EDGES = [("a", "b"), ("c", "b"), ("b", "a")]
+ROADS = segments({"a": 100.0, "b": 50.0}, edges=EDGES)
 HOUR = 3600
 SUNDAY = 6 * 24 * HOUR
 EVERY_KIND = ml_spec()
@@ -41,7 +43,7 @@ def value(cells: list[Cell], spec: MlSpec, window: int, **also: Any) -> float:
 
 @pytest.mark.parametrize(
     ("lag", "speed"),
-    [(0, 60.0), (1, 70.0), (2, 70.0), (3, 40.0)],
+    [(0, 0.6), (1, 0.7), (2, 0.7), (3, 0.4)],
 )
 def test_a_lag_is_the_newest_speed_known_by_then(lag: int, speed: float) -> None:
     cells: list[Cell] = [("a", 1, 40.0), ("a", 2, 70.0), ("a", 3, None), ("a", 4, 60.0)]
@@ -50,25 +52,47 @@ def test_a_lag_is_the_newest_speed_known_by_then(lag: int, speed: float) -> None
 
 def test_a_speed_is_carried_forward_as_far_as_the_history_goes() -> None:
     cells: list[Cell] = [("a", 0, 40.0)]
-    assert value(cells, feature("lag"), window=3) == 40.0
+    assert value(cells, feature("lag"), window=3) == 0.4
     assert math.isnan(value(cells, feature("lag"), window=4))
 
 
 def test_a_mean_is_of_the_windows_that_were_observed() -> None:
     cells: list[Cell] = [("a", 0, 10.0), ("a", 1, 40.0), ("a", 2, None), ("a", 3, 60.0)]
-    assert value(cells, feature("mean", 3), window=3) == 50.0
+    assert value(cells, feature("mean", 3), window=3) == 0.5
     assert math.isnan(value(cells, feature("mean", 3), window=10))
 
 
 def test_the_spread_is_that_of_the_observed_windows() -> None:
     cells: list[Cell] = [("a", 1, 40.0), ("a", 2, None), ("a", 3, 60.0)]
-    assert value(cells, feature("stddev", 3), window=3) == 10.0
+    assert value(cells, feature("stddev", 3), window=3) == pytest.approx(0.1)
 
 
-def test_a_ratio_is_speed_over_the_segment_s_free_flow() -> None:
+def test_speeds_are_over_the_segment_s_free_flow() -> None:
     cells: list[Cell] = [("b", 1, 10.0), ("b", 2, 20.0), ("b", 3, None)]
-    assert value(cells, feature("ratio"), window=3, segment=1) == 20 / 50
-    assert value(cells, feature("ratio", 3), window=3, segment=1) == 15 / 50
+    assert value(cells, feature("lag"), window=3, segment=1) == 20 / 50
+    assert value(cells, feature("mean", 3), window=3, segment=1) == pytest.approx(15 / 50)
+
+
+def test_a_change_is_now_less_then_both_as_known() -> None:
+    cells: list[Cell] = [("a", 1, 40.0), ("a", 2, 70.0)]
+    assert value(cells, feature("change", 1), window=2) == pytest.approx(0.3)
+    assert value(cells, feature("change", 1), window=3) == 0.0
+    assert value(cells, feature("change", 2), window=3) == pytest.approx(0.3)
+
+
+def test_the_lowest_and_the_congested_share_are_of_the_observed_windows() -> None:
+    cells: list[Cell] = [("a", 1, 40.0), ("a", 2, None), ("a", 3, 70.0)]
+    assert value(cells, feature("lowest", 3), window=3) == 0.4
+    assert value(cells, feature("congested", 3), window=3) == 0.5
+    assert math.isnan(value(cells, feature("lowest", 3), window=9))
+    assert math.isnan(value(cells, feature("congested", 3), window=9))
+
+
+def test_age_counts_from_the_newest_observed_window() -> None:
+    cells: list[Cell] = [("a", 1, 40.0), ("a", 3, None)]
+    assert value(cells, feature("age"), window=1) == 0.0
+    assert value(cells, feature("age"), window=3) == 10.0
+    assert math.isnan(value(cells, feature("age"), window=5))
 
 
 def test_the_observed_share_counts_windows_without_a_row_as_unobserved() -> None:
@@ -82,16 +106,29 @@ def test_free_flow_speed_is_the_segment_s() -> None:
 
 def test_the_network_counts_silent_segments_with_their_newest_speed() -> None:
     cells: list[Cell] = [("a", 0, 50.0), ("b", 0, 50.0), ("a", 1, 80.0)]
-    assert value(cells, feature("network"), window=0) == 0.75
-    assert value(cells, feature("network"), window=1) == 0.9
-    assert value(cells, feature("network", 1), window=1) == 0.75
+    assert value(cells, feature("lag", of="network"), window=0) == 0.75
+    assert value(cells, feature("lag", of="network"), window=1) == 0.9
+    assert value(cells, feature("lag", 1, of="network"), window=1) == 0.75
+    assert value(cells, feature("change", 1, of="network"), window=1) == pytest.approx(0.15)
 
 
 def test_the_network_is_that_of_the_segment_s_own_city() -> None:
     roads = pa.concat_tables([segments({"a": 100.0}), segments({"b": 50.0}, source="elsewhere")])
     made = grid([("a", 0, 50.0), ("b", 0, 50.0)], roads)
     both = Rows(np.array([0, 1]), np.array([FIRST, FIRST]))
-    assert features(made, both, feature("network"), flat_profile(), 15).tolist() == [[0.5], [1.0]]
+    network = feature("lag", of="network")
+    assert features(made, both, network, flat_profile(), 15).tolist() == [[0.5], [1.0]]
+
+
+def test_neighbours_are_those_that_the_edges_lead_from_and_to() -> None:
+    roads = segments(dict.fromkeys("abcd", 100.0), edges=[("a", "c"), ("b", "c"), ("c", "d")])
+    made = grid([("a", 0, 20.0), ("b", 0, 40.0), ("d", 0, 90.0)], roads)
+    c, d = row(1, segment=2), row(1, segment=3)
+    upstream, downstream = (feature("lag", of=of) for of in ("upstream", "downstream"))
+    assert features(made, c, upstream, flat_profile(), 15)[0, 0] == pytest.approx(0.3)
+    assert features(made, c, downstream, flat_profile(), 15)[0, 0] == 0.9
+    assert math.isnan(features(made, d, downstream, flat_profile(), 15)[0, 0])
+    assert math.isnan(features(made, d, upstream, flat_profile(), 15)[0, 0])  # c is silent
 
 
 def test_six_in_the_morning_is_a_quarter_of_the_day() -> None:
@@ -115,10 +152,43 @@ def test_the_clock_jumps_with_daylight_saving_time() -> None:
         assert clock.tolist() == [SUNDAY + hour * HOUR for hour in hours]
 
 
+def ramp() -> Profiles:
+    """Usual values that say their bucket, a thousand more on segment b."""
+    by_bucket, level = np.tile(np.arange(336.0), (3, 1)), np.tile([7.0, 5.0], (3, 1))
+    usual = Profile(("b",), by_bucket[:, np.newaxis] + 1000, by_bucket, level)
+    return {"training": usual, "recent": flat_profile(0.25)["recent"]}
+
+
+def test_a_public_holiday_is_a_sunday() -> None:
+    made = grid([], segments({"a": 100.0}, zone="America/New_York"))
+    noon = (-14) * 288 + 17 * 12  # 2018-02-19 17:00 UTC, Washington's birthday
+    assert features(made, row(noon), feature("day_of_week"), flat_profile(), 15)[0, 0] == 6.0
+    elsewhere = grid([], segments({"a": 100.0}, zone="Europe/Copenhagen"))
+    assert features(elsewhere, row(noon), feature("day_of_week"), flat_profile(), 15)[0, 0] == 0.0
+
+
+def test_an_anomaly_is_what_is_known_less_what_is_usual_now() -> None:
+    spec = feature("anomaly")
+    assert value([("a", 2, 40.0)], spec, window=2, profile=flat_profile(0.9)) == pytest.approx(-0.5)
+
+
+def test_the_usual_change_is_from_now_to_the_target() -> None:
+    assert value([], feature("profile_change"), window=2, profile=ramp(), segment=1) == 0.0
+    assert value([], feature("profile_change"), window=3, profile=ramp(), segment=1) == 1.0
+
+
+def test_a_level_is_the_segment_s_and_a_stranger_s_is_the_network_s() -> None:
+    spec = feature("level")
+    assert value([], spec, window=0, profile=ramp(), segment=1) == 7.0
+    assert value([], spec, window=0, profile=ramp(), segment=0) == 5.0
+
+
+def test_recent_days_have_a_profile_of_their_own() -> None:
+    assert value([], feature("profile", over="recent"), window=2, profile=ramp(), segment=1) == 0.25
+
+
 def test_the_profile_is_read_at_the_target_s_time() -> None:
-    by_bucket = np.arange(336.0)
-    profile = Profile(("b",), by_bucket[np.newaxis] + 1000, by_bucket)
-    spec = feature("profile", at="target")
+    profile, spec = ramp(), feature("profile", at="target")
     assert value([], spec, window=2, profile=profile, segment=1) == 1000.0  # 00:10 + 15 min
     assert value([], spec, window=3, profile=profile, segment=1) == 1001.0  # 00:15 + 15 min
     assert value([], spec, window=3, profile=profile, segment=0) == 1.0  # an unseen segment
@@ -126,7 +196,7 @@ def test_the_profile_is_read_at_the_target_s_time() -> None:
 
 def test_a_row_whose_history_was_dropped_is_refused() -> None:
     made = grid([("a", window, 80.0) for window in range(9)], ROADS).since(FIRST + 2)
-    assert features(made, row(5), feature("lag"), flat_profile(), 15)[0, 0] == 80.0
+    assert features(made, row(5), feature("lag"), flat_profile(), 15)[0, 0] == 0.8
     with pytest.raises(WrongInput, match="older rows"):
         features(made, row(4), feature("lag"), flat_profile(), 15)
 
@@ -146,7 +216,11 @@ def streams(draw: st.DrawFn) -> list[list[Cell]]:
 
 
 def all_features(made: SpeedGrid, rows: Rows) -> Floats:
-    return np.stack([features(made, rows, EVERY_KIND, flat_profile(0.9), h) for h in (15, 60)])
+    view = FeatureView(made, rows, EVERY_KIND, flat_profile(0.9))
+    together = np.stack([view.at(horizon) for horizon in (15, 60)])
+    apart = [features(made, rows, EVERY_KIND, flat_profile(0.9), horizon) for horizon in (15, 60)]
+    np.testing.assert_array_equal(together, np.stack(apart))
+    return together
 
 
 @given(batches=streams())
@@ -154,9 +228,9 @@ def all_features(made: SpeedGrid, rows: Rows) -> Floats:
 def test_a_stream_in_any_batches_has_the_features_of_the_whole_table(
     batches: list[list[Cell]],
 ) -> None:
-    roads = segments({"a": 100.0, "b": 50.0, "c": 80.0}, zone="Europe/Copenhagen")
+    roads = segments({"a": 100.0, "b": 50.0, "c": 80.0}, zone="Europe/Copenhagen", edges=EDGES)
     empty = SpeedGrid.empty(grid([], roads).roads, EVERY_KIND.label, 300)
-    rolling = RollingGrid(empty, history_windows=12, scorable_windows=3)
+    rolling = RollingGrid(empty, history_windows=24, scorable_windows=3)
     table: dict[tuple[str, int], float | None] = {}
     for batch in batches:
         table |= {(name, window): speed for name, window, speed in batch}
@@ -196,4 +270,4 @@ def test_windows_of_a_catching_up_batch_can_be_scored_once_more_when_they_become
     spec = feature("mean", 3)
     for made in (first, again):
         mean = features(made, made.rows(hours), spec, flat_profile(), 15)
-        assert mean[2, 0] == 78.0  # windows 1, 2 and 3
+        assert mean[2, 0] == pytest.approx(0.78)  # windows 1, 2 and 3

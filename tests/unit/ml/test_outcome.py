@@ -18,7 +18,8 @@ def score(window: int, probability: float = 0.5, **other: Any) -> dict[str, Any]
         "segment_id": "a", "source": "city", "window_start": at(window),
         "window_date": at(window).date(), "horizon_minutes": 15, "target_start": at(window + 3),
         "congestion_probability": probability, "speed_kmh_predicted": 70.0,
-        "model_name": "congestion", "model_version": 7, "is_final": True, "revision": 0,
+        "speed_kmh_low": 60.0, "speed_kmh_high": 80.0, "model_name": "congestion",
+        "model_version": 7, "is_final": True, "revision": 0,
         "kafka_timestamp_max": at(window), "scored_at": datetime(2018, 3, 20, tzinfo=UTC),
     } | other  # fmt: skip
 
@@ -34,7 +35,8 @@ def test_an_outcome_joins_the_score_with_its_target_and_its_own_window() -> None
         {
             "segment_id": "a", "source": "city", "window_start": at(0),
             "window_date": at(0).date(), "horizon_minutes": 15, "congestion_probability": 0.8,
-            "speed_kmh_predicted": 70.0, "is_congested_now": False, "is_congested": True,
+            "speed_kmh_predicted": 70.0, "speed_kmh_low": 60.0, "speed_kmh_high": 80.0,
+            "is_congested_now": False, "is_congested": True,
             "speed_kmh_observed": 40.0, "model_name": "congestion", "model_version": 7,
         }
     ]  # fmt: skip

@@ -2,22 +2,29 @@ import numpy as np
 import pytest
 
 from ml.columns import Floats
-from ml.profile import Profile, fit_profile
-from specs.ml import Profile as ProfileSpec
+from ml.profile import Profile, ProfileSums
+from specs.ml import Measure
 
 DAY = 86_400
 HALF_HOUR = 1800
 
 
+def sums(rows: list[tuple[int, int, float]], smoothing_rows: float) -> ProfileSums:
+    """Sums of (segment, second of the week, speed ratio) over two segments; below 0.6 is a jam."""
+    table = np.array(rows, dtype=np.float64).reshape(-1, 3)
+    segment, second = table[:, 0].astype(int), table[:, 1].astype(int)
+    congested = (table[:, 2] < 0.6).astype(float)
+    return ProfileSums.of(table[:, 2], congested, segment, second, ("a", "b"), 30, smoothing_rows)
+
+
 def fitted(rows: list[tuple[int, int, float]], smoothing_rows: float) -> Profile:
-    """Profile of (segment, second of the week, value) over two segments."""
-    segment, second, value = (np.array(column) for column in zip(*rows, strict=True))
-    spec = ProfileSpec(bucket_minutes=30, smoothing_rows=smoothing_rows, folds=2)
-    return fit_profile(value.astype(float), segment, second, ("a", "b"), spec)
+    return sums(rows, smoothing_rows).profile()
 
 
-def usual(profile: Profile, segment_id: str, second_of_week: int) -> Floats:
-    return profile.at((segment_id,), np.array([0]), np.array([second_of_week]))
+def usual(
+    profile: Profile, segment_id: str, second_of_week: int, measure: Measure = "speed_ratio"
+) -> Floats:
+    return profile.at(measure, (segment_id,), np.array([0]), np.array([second_of_week]))
 
 
 def test_a_bucket_s_mean_is_of_its_rows() -> None:
@@ -47,9 +54,22 @@ def test_smoothing_mixes_a_few_rows_with_what_is_broader() -> None:
     assert usual(profile, "b", 0) == pytest.approx([network_monday])
 
 
+def test_jams_and_spread_are_usual_too() -> None:
+    profile = fitted([(0, 0, 0.4), (0, 0, 0.8), (0, 1800, 0.9)], smoothing_rows=0)
+    assert usual(profile, "a", 0, "congested_ratio") == [0.5]
+    assert usual(profile, "a", 0, "speed_ratio_stddev") == pytest.approx([0.2])
+    assert usual(profile, "a", 1800, "speed_ratio_stddev") == pytest.approx([0.0])
+
+
+def test_a_day_that_is_left_out_leaves_no_trace() -> None:
+    rest = [(0, 0, 0.4), (1, 60, 0.7), (1, DAY, 0.9)]
+    day = [(0, 0, 0.9), (1, 1800, 0.2)]
+    without = sums(rest + day, 5).without(sums(day, 5)).profile()
+    expected = fitted(rest, 5)
+    np.testing.assert_allclose(without.by_segment, expected.by_segment, atol=1e-12)
+    np.testing.assert_allclose(without.network, expected.network, atol=1e-12)
+
+
 def test_a_profile_of_no_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="no rows"):
-        fit_profile(
-            np.empty(0), np.empty(0, dtype=int), np.empty(0, dtype=int), ("a",),
-            ProfileSpec(bucket_minutes=30, smoothing_rows=1, folds=2),
-        )  # fmt: skip
+        fitted([], 1)

@@ -55,8 +55,10 @@ def test_a_score_carries_what_it_was_made_from(loaded: LoadedModel) -> None:
     rows = silver([("a", 280, 90.0)], is_final=True, revision=2, source="city")
     last = scored(loaded, rows).to_pylist()[2]
     probability, speed = last.pop("congestion_probability"), last.pop("speed_kmh_predicted")
+    low, high = last.pop("speed_kmh_low"), last.pop("speed_kmh_high")
     assert 0 <= probability <= 1
     assert 30 <= speed <= 90
+    assert 0 <= low <= speed <= high
     assert last == {
         "segment_id": "a", "source": "city", "window_start": at(280),
         "window_date": date(2018, 3, 5), "horizon_minutes": 60, "target_start": at(292),
@@ -104,8 +106,8 @@ def test_ready_made_features_give_the_same_forecast(loaded: LoadedModel) -> None
     made = grid(rush_hours(1, "ab"), ROADS)
     rows = made.rows(silver([("a", 90, 30.0), ("b", 10, 90.0)]))
     model = loaded.model
-    inputs = features(made, rows, model.spec, model.profile, 30)
+    inputs = features(made, rows, model.spec, model.profiles, 30)
     answer = model.predict(np.hstack([np.full((2, 1), 30.0), inputs]))
     forecast = model.forecast(made, rows)
-    expected = np.column_stack([forecast.probability[:, 1], forecast.speed_kmh[:, 1]])
+    expected = np.column_stack([values[:, 1] for values in forecast.arrays()])
     np.testing.assert_array_equal(answer, expected)

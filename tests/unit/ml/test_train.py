@@ -2,15 +2,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.examples import ExampleSet, is_congested
+from ml.examples import ExampleSet, Observations, is_congested
 from ml.features import targets_of
+from ml.grid import Rows
 from ml.train import TrainedModel, train
 from specs.errors import WrongInput
 from tests.unit.ml.tables import (
     FIRST,
     SPECS,
     Cell,
-    grid,
     ml_spec,
     rush_hours,
     segments,
@@ -23,8 +23,10 @@ DAYS = 10
 
 
 def example_set(cells: list[Cell], **training: object) -> ExampleSet:
-    made = grid(cells, ROADS)
-    return ExampleSet.of(made, made.rows(silver(cells)), ml_spec(training=training))
+    """Examples of days 1 to 8 of ten."""
+    specs = small_specs(**training)
+    made = Observations.of(silver(cells), ROADS, specs)
+    return ExampleSet(made, FIRST, FIRST + 8 * 288)
 
 
 @pytest.fixture(scope="module")
@@ -37,29 +39,48 @@ def trained(table: pa.Table) -> TrainedModel:
     return train(table, ROADS, small_specs())
 
 
-def test_parts_follow_each_other_by_the_shares_of_the_spec(trained: TrainedModel) -> None:
+def test_the_test_part_is_the_latest_share_of_the_time(trained: TrainedModel) -> None:
     split = trained.split
-    assert [f"{start:%m-%d %H:%M}" for start in (split.train, split.calibrate, split.test)] == [
-        "03-05 00:00", "03-12 00:00", "03-13 00:00",
-    ]  # fmt: skip
+    assert f"{split.train:%m-%d %H:%M}" == "03-05 00:00"
+    assert f"{split.test:%m-%d %H:%M}" == "03-13 00:00"
     assert f"{split.end:%m-%d %H:%M}" == "03-14 23:55"
 
 
-def test_no_target_of_a_part_lies_in_a_later_part() -> None:
+def test_no_target_reaches_past_the_training_s_end() -> None:
     known = example_set(rush_hours(DAYS))
-    _, calibrate, test, _ = known.bounds
     for horizon in (15, 30, 60):
         parts = known.parts(horizon)
-        assert targets_of(known.grid, parts.train, horizon).window.max() == calibrate - 1
-        assert parts.calibrate.window.min() == calibrate
-        assert targets_of(known.grid, parts.calibrate, horizon).window.max() == test - 1
-        assert parts.test.window.min() == test
+        for rows in (parts.learn, parts.calibrate):
+            assert targets_of(known.observations.truth, rows, horizon).window.max() < known.end
+            assert rows.window.min() >= known.start
+
+
+def test_whole_days_of_targets_calibrate_and_teach_nothing() -> None:
+    known = example_set(rush_hours(DAYS))  # of 8 days every sixth, counted from the last: day 4
+    parts = known.parts(60)
+    learn, held_out = (
+        set(((targets_of(known.observations.truth, rows, 60).window - FIRST) // 288).tolist())
+        for rows in (parts.learn, parts.calibrate)
+    )
+    assert held_out == {4}
+    assert learn == {0, 1, 2, 3, 5, 6, 7}
 
 
 def test_only_rows_whose_target_was_observed_are_examples() -> None:
-    cells: list[Cell] = [("a", window, None if window % 2 else 90.0) for window in range(100)]
+    cells: list[Cell] = [("a", window, None if window % 2 else 90.0) for window in range(2000)]
     parts = example_set(cells).parts(15)  # three windows ahead: from odd to even ones
-    assert parts.train.window.tolist() == [FIRST + window for window in range(1, 67, 2)]
+    assert set((parts.learn.window - FIRST) % 2) == {1}
+
+
+def test_windows_of_few_vehicles_are_seen_but_are_no_targets() -> None:
+    rows = silver([("a", 0, 90.0), ("a", 1, 30.0)], source="aarhus")
+    few = rows.set_column(
+        rows.column_names.index("vehicle_count"), "vehicle_count", pa.array([3, 2])
+    )
+    made = Observations.of(few, segments({"a": 100.0}, source="aarhus"), SPECS)
+    assert made.seen.observed.tolist() == [[True, True]]
+    assert made.targets(Rows(np.array([0, 0]), np.array([FIRST - 3, FIRST - 2])), 15)[0] == 90.0
+    assert np.isnan(made.targets(Rows(np.array([0]), np.array([FIRST - 2])), 15)[0])
 
 
 def test_the_label_follows_the_spec() -> None:
@@ -69,37 +90,27 @@ def test_the_label_follows_the_spec() -> None:
     assert is_congested(speed, free_flow, stricter).tolist() == [True, False, False, False]
 
 
-def test_training_labels_follow_the_spec(table: pa.Table) -> None:
-    slow = [ml_spec(label={"congested_below_ratio": ratio}) for ratio in (0.6, 0.95)]
-    shares = []
-    for spec in slow:
-        made = grid(rush_hours(DAYS), ROADS)
-        known = ExampleSet.of(made, made.rows(table), spec)
-        rows = known.parts(15).train
-        shares.append(known.examples(rows, 15, np.empty((len(rows), 0))).congested.mean())
-    assert shares[0] == pytest.approx(24 / 288, abs=0.01)
-    assert shares[1] == 1.0
-
-
-def test_a_training_row_s_profile_does_not_know_its_target() -> None:
-    # Two histories that differ in one day's rush hour only: no row of that rush hour can tell.
+def test_a_training_row_s_features_do_not_know_its_target_s_day() -> None:
+    # Two histories that differ in one day's rush hour only: before it, no row can tell.
     usual, other = example_set(rush_hours(DAYS)), example_set(
         [
-            (name, window, 10.0 if 72 <= window - 2 * 288 < 144 else speed)
+            (name, window, 10.0 if 84 <= window - 2 * 288 < 144 else speed)
             for name, window, speed in rush_hours(DAYS)
         ]
     )  # fmt: skip
-    target = targets_of(usual.grid, usual.rows, 60).window - FIRST
-    rows = usual.rows[(target >= 2 * 288 + 72) & (target < 2 * 288 + 144)]
-    profile = [feature.name for feature in usual.spec.features].index("profile_ratio")
-    seen = [known.unseen_inputs(rows, 60)[:, profile] for known in (usual, other)]
-    np.testing.assert_array_equal(seen[0], seen[1])
-    assert (usual.inputs(rows, 60)[:, profile] != other.inputs(rows, 60)[:, profile]).any()
+    windows = np.repeat(FIRST + 2 * 288 + np.arange(72, 84), 4)
+    rows = Rows(np.tile(np.arange(4), 12), windows)
+    seen = [known.examples(rows, 60).inputs for known in (usual, other)]
+    np.testing.assert_allclose(seen[0], seen[1], atol=1e-12)
+    days_later = Rows(rows.segment, rows.window + 288)
+    later = [known.examples(days_later, 60).inputs for known in (usual, other)]
+    assert np.nanmax(np.abs(later[0] - later[1])) > 0.01
 
 
 def test_more_rows_than_the_limit_are_sampled_with_the_seed() -> None:
+    few = {"ratio": 1.0, "min_rows": 50, "max_rows": 50}
     one, same, other = (
-        example_set(rush_hours(DAYS), max_rows=50, seed=seed).parts(15).train for seed in (1, 1, 2)
+        example_set(rush_hours(DAYS), sample=few, seed=seed).parts(15).learn for seed in (1, 1, 2)
     )
     assert len(one) == 50
     assert one.window.tolist() == same.window.tolist() != other.window.tolist()
@@ -122,7 +133,8 @@ def test_every_metric_of_every_forecaster_is_measured_on_the_same_rows(
     for horizon in (15, 30, 60):
         measured = trained.metrics[horizon]
         assert set(measured) == {"model", "persistence", "historical_average"}
-        assert all(set(metrics) == set(SPECS.ml.metrics) for metrics in measured.values())
+        names = {*SPECS.ml.metrics, *(f"{metric}_onset" for metric in SPECS.ml.metrics)}
+        assert all(set(metrics) == names for metrics in measured.values())
         assert trained.row_counts[horizon]["judged"] == (2 * 288 - horizon // 5) * 4
 
 
@@ -145,8 +157,17 @@ def test_the_model_beats_persistence_where_jams_recur(trained: TrainedModel) -> 
         assert model < persistence
 
 
+def test_slower_traffic_does_not_look_freer(trained: TrainedModel) -> None:
+    assert trained.slower_is_likelier is not None
+    assert trained.slower_is_likelier > 0.9
+
+
+def test_the_time_of_scoring_is_measured(trained: TrainedModel) -> None:
+    assert trained.scoring_ms > 0
+
+
 def test_too_few_rows_are_refused(table: pa.Table) -> None:
-    with pytest.raises(WrongInput, match="99 rows"):
+    with pytest.raises(WrongInput, match="99 observed rows"):
         train(table.slice(0, 99), ROADS, small_specs())
 
 
@@ -157,5 +178,5 @@ def test_traffic_that_never_jams_is_refused() -> None:
 
 
 def test_a_table_of_other_windows_only_is_refused() -> None:
-    with pytest.raises(WrongInput, match=r"^0 rows"):
+    with pytest.raises(WrongInput, match=r"^0 observed rows"):
         train(silver(rush_hours(1), window_seconds=900), ROADS, small_specs())

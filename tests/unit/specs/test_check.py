@@ -155,7 +155,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
         "unknown time zone America/Gotham",
     ),
     "a feature that looks back too far": (
-        ("ml.yaml", "history_windows: 12", "history_windows: 11"),
+        ("ml.yaml", "history_windows: 24", "history_windows: 23"),
         "features look back further than history_windows",
     ),
 }  # fmt: skip

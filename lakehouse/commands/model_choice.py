@@ -1,0 +1,129 @@
+"""`traffic model`: what scores taught, and which model scores next."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+
+
+def quality(
+    act: Annotated[bool, typer.Option("--act", help="Roll a harmful champion back.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fill the outcomes of scores whose horizon has passed; live quality and drift of the champion.
+
+    The rollback rule of ml.yaml says when a champion does harm.
+    """
+    from lakehouse.jobs.drift import live_drift
+    from lakehouse.jobs.model_guard import ModelGuard
+    from lakehouse.services import mlflow_uri
+    from lakehouse.settings import Settings
+    from lakehouse.tables import Lake
+    from specs.loader import load_specs
+
+    settings = Settings()
+    lake, uri = Lake(settings.lake, load_specs()), mlflow_uri(settings)
+    found = ModelGuard(lake, uri).look(act=act)
+    drift = live_drift(lake, uri)
+    if as_json:
+        print(json.dumps({**found.plain(), "drift": drift}))
+        return
+    print(f"{found.outcomes_written} outcomes written; champion is version {found.champion}")
+    for horizon, measured in found.quality.items():
+        print(f"{horizon} min: " + ", ".join(f"{name} {_shown(v)}" for name, v in measured.items()))
+    for name, value in sorted(drift.items(), key=lambda one: -one[1])[:5]:
+        print(f"drift of {name}: {value:.3f}")
+    print(found.must_go or "the champion may stay")
+
+
+def compare(as_json: Json = False) -> None:
+    """Hold the challenger's shadow scores against the champion's, on the same live outcomes."""
+    found = _verdict()
+    _tell(found, as_json)
+
+
+def promote(
+    model: Annotated[str, typer.Option(help="Alias or version.")] = "challenger",
+    force: Annotated[bool, typer.Option("--force", help="Ask nothing of it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the challenger champion if it has shown what ml.yaml asks for, or if forced to."""
+    from lakehouse.services import mlflow_uri
+    from lakehouse.settings import Settings
+    from ml.registry import promote as to_champion
+    from ml.registry import resolve
+    from specs.loader import load_specs
+
+    uri, specs = mlflow_uri(Settings()), load_specs()
+    version = resolve(uri, specs, model)
+    found: dict[str, Any] = {"model_version": version, "promoted": True, "reasons": []}
+    if not force:
+        found |= _verdict(model)
+        found["promoted"] = found.pop("is_better")
+    if found["promoted"]:
+        found["previous_version"] = to_champion(uri, specs, version)
+    _tell(found, as_json)
+
+
+def rollback(as_json: Json = False) -> None:
+    """Bring the champion's predecessor back."""
+    from lakehouse.services import mlflow_uri
+    from lakehouse.settings import Settings
+    from ml.registry import rollback as to_previous
+    from specs.loader import load_specs
+
+    now, before = to_previous(mlflow_uri(Settings()), load_specs())
+    _tell({"model_version": now, "previous_version": before}, as_json)
+
+
+def refresh(as_json: Json = False) -> None:
+    """Renew what the champion knows of recent days, from silver; its trees stay the same."""
+    from lakehouse.jobs.refresh import refresh_champion
+    from lakehouse.services import mlflow_uri
+    from lakehouse.settings import Settings
+    from lakehouse.tables import Lake
+    from specs.loader import load_specs
+
+    settings = Settings()
+    version, before = refresh_champion(Lake(settings.lake, load_specs()), mlflow_uri(settings))
+    _tell({"model_version": version, "refreshed_from": before}, as_json)
+
+
+def _verdict(model: str = "challenger") -> dict[str, Any]:
+    """What the promotion rule says of a model."""
+    from lakehouse.jobs.outcomes import Outcomes
+    from lakehouse.services import mlflow_uri
+    from lakehouse.settings import Settings
+    from lakehouse.tables import Lake
+    from ml.promotion import verdict
+    from ml.registry import resolve, show
+    from specs.loader import load_specs
+
+    settings = Settings()
+    lake, uri = Lake(settings.lake, load_specs()), mlflow_uri(settings)
+    version = resolve(uri, lake.specs, model)
+    outcomes = Outcomes(lake)
+    outcomes.fill()
+    report = show(uri, lake.specs, str(version))
+    took = None if report is None else report.run_metrics.get("scoring_ms")
+    found = verdict(outcomes.duel(version), took, lake.specs.ml.promotion)
+    return {"model_version": version, **found.plain()}
+
+
+def _tell(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found))
+        return
+    for name, value in found.items():
+        if isinstance(value, dict):
+            print("\n".join(f"{key}: {_shown(one)}" for key, one in value.items()))
+        elif isinstance(value, list | tuple):
+            print("\n".join(f"{name}: {one}" for one in value) or f"{name}: none")
+        else:
+            print(f"{name}: {value}")
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

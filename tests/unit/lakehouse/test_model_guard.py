@@ -1,0 +1,149 @@
+"""Outcomes, rollback and promotion on a lake and a registry in files."""
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lakehouse.jobs.drift import live_drift
+from lakehouse.jobs.model_guard import ModelGuard
+from lakehouse.jobs.outcomes import Outcomes
+from lakehouse.jobs.refresh import refresh_champion
+from lakehouse.tables import Lake, Note
+from ml import registry
+from ml.mlflow_client import mlflow_module
+from ml.promotion import verdict
+from ml.register import register
+from ml.train import TrainedModel, train
+from specs.errors import WrongInput
+from specs.loader import Specs
+from tests.unit.ml.tables import SPECS, at, ml_spec, rush_hours, segments, silver, small_specs
+
+NOTE = Note(job="test", spec_version="v")
+SCORES, SHADOW = "gold.congestion_scores", "gold.shadow_score"
+ROADS = segments({"a": 100.0, "b": 100.0})
+
+
+@pytest.fixture(scope="module")
+def specs() -> Specs:
+    few = {"min_outcomes": 10}
+    spec = ml_spec(rollback=few, promotion=few | {"min_blocks": 2, "block_hours": 1})
+    return dataclasses.replace(SPECS, ml=spec)
+
+
+@pytest.fixture(scope="module")
+def trained() -> TrainedModel:
+    return train(silver(rush_hours(10, "ab")), ROADS, small_specs())
+
+
+@pytest.fixture
+def lake(tmp_path: Path, specs: Specs) -> Lake:
+    """A day of silver and its road segments."""
+    made = Lake(tmp_path / "lake", specs)
+    made.table("silver.segment_metric").merge(silver(rush_hours(1, "ab"), is_final=True), NOTE)
+    table = made.table("silver.road_segment")
+    full = {"name": None, "polyline": None, "length_m": None, "interval_seconds": 300}
+    rows = [row | full for row in ROADS.to_pylist()]
+    table.merge(pa.Table.from_pylist(rows, schema=table.schema), NOTE)
+    return made
+
+
+def score(lake: Lake, name: str, probability: list[float], version: int) -> None:
+    """Scores of segment a from 06:00 on, 15 minutes ahead."""
+    rows: list[dict[str, Any]] = [
+        {
+            "segment_id": "a", "source": "city", "window_start": at(72 + number),
+            "window_date": at(0).date(), "horizon_minutes": 15, "target_start": at(75 + number),
+            "congestion_probability": said, "speed_kmh_predicted": 60.0, "speed_kmh_low": 40.0,
+            "speed_kmh_high": 80.0, "model_name": "congestion", "model_version": version,
+            "is_final": True, "revision": 0, "kafka_timestamp_max": at(72 + number),
+            "scored_at": datetime(2018, 3, 20, tzinfo=UTC),
+        }
+        for number, said in enumerate(probability)
+    ]  # fmt: skip
+    table = lake.table(name)
+    table.merge(pa.Table.from_pylist(rows, schema=table.schema), NOTE)
+
+
+def test_outcomes_are_filled_once_and_again_where_a_score_has_changed(lake: Lake) -> None:
+    score(lake, SCORES, [0.1] * 20, version=1)
+    outcomes = Outcomes(lake)
+    assert outcomes.fill() == 20
+    assert outcomes.fill() == 0
+    score(lake, SCORES, [0.1] * 19 + [0.9], version=1)
+    assert outcomes.fill() == 1
+    live = outcomes.live(24)
+    assert live[1].quality[15].row_count == 20
+
+
+def test_a_score_waits_until_its_target_is_final(lake: Lake) -> None:
+    open_still = silver([("a", 75, 30.0)], is_final=False)
+    lake.table("silver.segment_metric").merge(open_still, NOTE)
+    score(lake, SCORES, [0.1] * 5, version=1)
+    assert Outcomes(lake).fill() == 4
+
+
+def test_shadow_scores_are_judged_on_the_champion_s_rows(lake: Lake) -> None:
+    # Traffic jams from 07:00: until 09:00: 9 targets before that flow, 24 jam and 3 flow.
+    score(lake, SCORES, [0.5] * 36, version=1)
+    score(lake, SHADOW, [0.0] * 9 + [1.0] * 15 + [0.9] * 9 + [0.0] * 3, version=2)
+    outcomes = Outcomes(lake)
+    outcomes.fill()
+    found = outcomes.duel(2)
+    assert (found.row_count, found.brier_champion) == (36, 0.25)
+    assert found.brier_challenger == pytest.approx(0.01 * 9 / 36)
+    rule = lake.specs.ml.promotion
+    assert verdict(found, 100.0, rule).is_better
+    assert not verdict(outcomes.duel(3), 100.0, rule).is_better
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    uri = f"sqlite:///{folder}/mlflow.db"
+    client = mlflow_module().MlflowClient(uri)
+    client.create_experiment(SPECS.ml.model_name, artifact_location=f"{folder}/artifacts")
+    return uri
+
+
+def test_a_champion_worse_than_persistence_makes_way_for_the_one_before(
+    lake: Lake, uri: str, specs: Specs, trained: TrainedModel
+) -> None:
+    first = register(trained, uri, specs, table_versions={})
+    assert registry.alias_versions(uri, specs) == {"champion": first}
+    second = register(trained, uri, specs, table_versions={})
+    assert registry.alias_versions(uri, specs) == {"champion": first, "challenger": second}
+    assert registry.promote(uri, specs, second) == first
+    assert registry.alias_versions(uri, specs) == {"champion": second, "previous": first}
+
+    score(lake, SCORES, [1.0] * 9 + [0.0] * 27, version=second)
+    watching = ModelGuard(lake, uri).look(act=False)
+    assert watching.must_go is not None
+    assert watching.rolled_back_to is None
+    acting = ModelGuard(lake, uri).look()
+    assert acting.rolled_back_to == first
+    assert registry.alias_versions(uri, specs) == {"champion": first}
+    with pytest.raises(WrongInput, match="no model was champion before"):
+        registry.rollback(uri, specs)
+
+    drift = live_drift(lake, uri)
+    assert set(drift) == {"label", *(feature.name for feature in trained.model.spec.features)}
+
+    third, origin = refresh_champion(lake, uri)
+    assert origin == first
+    assert registry.champion_version(uri, specs) == third
+    report = registry.show(uri, specs)
+    assert report is not None
+    assert report.tags["refreshed_from"] == str(first)
+    renewed = registry.load_version(uri, specs, third).model
+    np.testing.assert_array_equal(
+        renewed.classifiers[15].predict(trained.example[:, 1:]),
+        trained.model.classifiers[15].predict(trained.example[:, 1:]),
+    )
+    with pytest.raises(WrongInput, match="no model 9; the registry has versions"):
+        registry.resolve(uri, specs, "9")
