@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import psutil
 
+from lakehouse.logs import told
 from specs.errors import Unavailable
 
 STOP_SECONDS = 60.0
@@ -150,7 +151,9 @@ class Child:
 
     def _failure(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-QUOTED_LINES:]
-        return "\n".join((f"{self.name} ended with exit code {self.process.returncode}:", *lines))
+        return "\n".join(
+            (f"{self.name} ended with exit code {self.process.returncode}:", *map(told, lines))
+        )
 
 
 def report_of(output: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Kafka to bronze: judge, gate, dead letters first, then one Delta commit with its offsets."""
 
 import gc
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +29,7 @@ from lakehouse.tables import Lake, LakeTable, Note, Passed, Step
 from quality.gate import Gate
 from specs.errors import Fenced, Unavailable
 
+log = logging.getLogger(__name__)
 GROUP = "traffic-lander"
 METADATA_SECONDS = 10.0
 
@@ -78,6 +80,11 @@ class Landed:
 
 def _writer(topic: str, partition: int) -> str:
     return f"land/{topic}/{partition}"
+
+
+def _offsets(judged: Judged) -> dict[str, str]:
+    """First and last offset of each partition, as text."""
+    return {str(p): f"{first}-{last}" for p, (first, last) in judged.progress.items()}
 
 
 def _sent(rows: pa.Table) -> tuple[int, int] | None:
@@ -186,7 +193,8 @@ class Lander:
         if records:
             try:
                 self._land(records)
-            except Fenced:
+            except Fenced as error:
+                log.warning("%s; going on where the table stands", error)
                 self._rewind()
         self._journal.write_if_due()
 
@@ -225,11 +233,7 @@ class Lander:
 
     def _commit(self, judged: Judged, gate: Passed) -> None:
         """Dead letters first: a crash between the two repeats the batch and loses nothing."""
-        written = 0
-        dead, offsets = self._unwritten_dead(judged), {
-            str(partition): f"{first}-{last}"
-            for partition, (first, last) in judged.progress.items()
-        }  # fmt: skip
+        dead, offsets, dead_letters = self._unwritten_dead(judged), _offsets(judged), 0
         if dead.num_rows:
             self._dlq.send(dead)
             failpoint("land.dead_letters_sent")
@@ -237,8 +241,8 @@ class Lander:
                 dead, self._note({"dead_lettered": dead.num_rows}, offsets),
                 self._dead_steps(judged),
             )  # fmt: skip
-            self.landed.dead_letters += commit.rows_written
-            written += commit.rows_written
+            dead_letters = commit.rows_written
+            self.landed.dead_letters += dead_letters
             for rule, count in _by_rule(dead).items():
                 self._metrics.count("traffic_dead_letters_total", count, rule=rule)
             failpoint("land.between_dead_letters_and_rows")
@@ -250,8 +254,14 @@ class Lander:
         note = replace(note, gate=gate, sent=_sent(judged.accepted))
         commit = self._bronze.append(judged.accepted, note, steps)
         self.landed.rows += commit.rows_written
-        self._metrics.observe("traffic_batch_rows", written + commit.rows_written, job="land")
+        rows = dead_letters + commit.rows_written
+        self._metrics.observe("traffic_batch_rows", rows, job="land")
         self._reached.update({p: last for p, (_, last) in judged.progress.items()})
+        log.info("batch landed", extra={"facts": {
+            "job": "land", "batch_id": self.landed.batches, "offsets": offsets,
+            "rows": commit.rows_written, "dead_letters": dead_letters,
+            "table_version": commit.version,
+        }})  # fmt: skip
 
     def _dead_steps(self, judged: Judged) -> list[Step]:
         """Never back: a crashed run may have written dead letters past the end of this batch."""

@@ -48,6 +48,7 @@ class Settings(BaseSettings):
 
     trino_port: Port = 18080
     superset_port: Port = 18088
+    airflow_port: Port = 18085
     prometheus_port: Port = 19090
     alertmanager_port: Port = 19093
     exporter_port: Port = 19091

@@ -39,7 +39,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class ChampionReport:
-    """What the registry says of the champion.
+    """What the registry says of the champion, or of another version.
 
     ``metrics[horizon_minutes][forecaster][metric]`` is of the test part of its training.
     """
@@ -154,11 +154,20 @@ def show(tracking_uri: str, specs: Specs) -> ChampionReport | None:
     Raises:
         Unavailable: the registry does not answer.
     """
-    found = _champion(tracking_uri, specs)
-    if found is None:
-        return None
-    client = _mlflow().MlflowClient(tracking_uri)
-    run = _answered(lambda: client.get_run(found.run_id), specs.ops.retries.unavailable)
+    version = champion_version(tracking_uri, specs)
+    return None if version is None else version_report(tracking_uri, specs, version)
+
+
+def version_report(tracking_uri: str, specs: Specs, version: int) -> ChampionReport:
+    """What the registry says of a version, be it champion or not.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    client, name = _mlflow().MlflowClient(tracking_uri), specs.ml.model_name
+    retry = specs.ops.retries.unavailable
+    found = _answered(lambda: client.get_model_version(name, str(version)), retry)
+    run = _answered(lambda: client.get_run(found.run_id), retry)
     return ChampionReport(
         name=found.name,
         version=int(found.version),

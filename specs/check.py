@@ -80,6 +80,12 @@ def _ops_faults(specs: Specs) -> Iterator[str]:
     upkeep = specs.ops.maintenance
     if upkeep.replaced_file_hours < upkeep.log_hours:
         yield "ops.yaml: maintenance: replaced_file_hours is below log_hours"
+    retraining = specs.ops.retraining
+    if retraining.min_interval_hours > retraining.max_interval_hours:
+        yield "ops.yaml: retraining has a min_interval_hours above its max_interval_hours"
+    for name, dag in specs.ops.airflow.dags.items():
+        if dag.task_minutes > dag.run_minutes:
+            yield f"ops.yaml: a task of DAG {name} may take longer than a run"
 
 
 def _alert_faults(specs: Specs) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Retries, gates, dead-letter limits, retention, metrics and alerts."""
+"""Retries, gates, limits, serving, retraining, orchestration, retention, metrics and alerts."""
 
 from string import Template
 from typing import Literal, Self
@@ -80,6 +80,35 @@ class Serving(SpecModel):
     ready_answers: int = Field(ge=0)
     probability_levels: tuple[float, float, float, float]
     likely_probability: float = Field(ge=0, le=1)
+
+
+class Retraining(SpecModel):
+    """When a training is worth it."""
+
+    min_interval_hours: float = Field(ge=0)
+    max_interval_hours: float = Field(gt=0)
+    min_new_labels: int = Field(gt=0)
+    min_brier_skill: float = Field(lt=1)
+    skill_hours: float = Field(gt=0)
+
+
+class DagPlan(SpecModel):
+    """One DAG of ``airflow/dags``: when it runs, and how long it and each of its tasks may."""
+
+    schedule: str = Field(pattern=r"^\S+( \S+){4}$")
+    task_minutes: int = Field(gt=0)
+    run_minutes: int = Field(gt=0)
+    tags: tuple[Identifier, ...] = Field(min_length=1)
+    description: str
+
+
+class AirflowPlan(SpecModel):
+    """What every DAG of ``airflow/dags`` reads."""
+
+    owner: Identifier
+    max_backfill_days: int = Field(gt=0)
+    task_retries: Retry
+    dags: dict[Identifier, DagPlan]
 
 
 class Retention(SpecModel):
@@ -175,6 +204,8 @@ class OpsSpec(SpecModel):
     limits: Limits
     maintenance: Maintenance
     serving: Serving
+    retraining: Retraining
+    airflow: AirflowPlan
     retention: dict[str, Retention]
     monitoring: Monitoring
     labels: dict[Identifier, Label]

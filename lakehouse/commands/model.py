@@ -5,8 +5,12 @@ from typing import Annotated
 
 import typer
 
+from lakehouse import logs
+
 app = typer.Typer(no_args_is_help=True, help="The congestion model.")
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+NOT_DUE = 3
+"""Exit code of `due --exit-code`: neither a failure nor wrong input."""
 
 
 @app.command()
@@ -18,6 +22,7 @@ def train(as_json: Json = False) -> None:
     from lakehouse.tables import Lake
     from specs.loader import load_specs
 
+    logs.tell_events()
     settings = Settings()
     lake = Lake(settings.lake, load_specs())
     version, metrics = train_champion(lake, mlflow_uri(settings))
@@ -38,6 +43,36 @@ def show(as_json: Json = False) -> None:
     if report is None:
         raise WrongInput("no model is champion; make one with `traffic model train`")
     _print(report.name, report.version, report.metrics, as_json)
+
+
+@app.command()
+def due(
+    as_json: Json = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 3 where no training is due.")
+    ] = False,
+) -> None:
+    """Say whether a training is worth it by `retraining` in specs/ops.yaml, and why."""
+    from dataclasses import asdict
+
+    from lakehouse.jobs.retraining import standing
+    from lakehouse.journal import now
+    from lakehouse.services import mlflow_uri
+    from lakehouse.settings import Settings
+    from lakehouse.tables import Lake
+    from ml.due import decide
+    from specs.loader import load_specs
+
+    settings = Settings()
+    lake = Lake(settings.lake, load_specs())
+    known = standing(lake, mlflow_uri(settings))
+    decision = decide(known, lake.specs.ops.retraining, at=now())
+    if as_json:
+        print(json.dumps({**asdict(decision), **asdict(known)}, default=str))
+    else:
+        print(f"{'due' if decision.is_due else 'not due'}: {decision.reason}")
+    if exit_code and not decision.is_due:
+        raise typer.Exit(NOT_DUE)
 
 
 def _print(name: str, version: int, metrics: object, as_json: bool) -> None:

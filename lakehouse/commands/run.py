@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse import logs
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -62,6 +64,7 @@ def land(once: Once = False) -> None:
     from lakehouse.tables import Lake
     from specs.loader import load_specs
 
+    logs.tell_events()
     settings = Settings()
     stopped = stop_on_signals()
     pace = LandingPace(settings.land_max_records, settings.land_max_seconds)
@@ -92,6 +95,7 @@ def stream(once: Once = False) -> None:
     from lakehouse.tables import Lake
     from specs.loader import load_specs
 
+    logs.tell_events()
     settings = Settings()
     stopped = stop_on_signals()
     specs = load_specs()

@@ -15,18 +15,28 @@ if TYPE_CHECKING:
 
 With = Annotated[
     list[str] | None,
-    typer.Option("--with", help="Also trino, superset or monitoring; repeatable."),
+    typer.Option("--with", help="Also trino, superset, monitoring or airflow; repeatable."),
+]
+Heal = Annotated[
+    bool,
+    typer.Option(
+        "--heal", help="Every server that was started before too; restart what does not answer."
+    ),
 ]
 
 
-def up(extra: With = None) -> None:
+def up(extra: With = None, heal: Heal = False) -> None:
     """Start the servers; those that run already are left alone."""
     from lakehouse.runtime import stack
     from lakehouse.settings import Settings
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # clean up like after Ctrl-C
         signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
-    _print(stack.up(Settings(), (*stack.SERVERS, *_optional(extra or ()))))
+    settings = Settings()
+    wanted = [*stack.SERVERS, *_optional(extra or ())]
+    if heal:
+        wanted = stack.others(settings, (*wanted, *stack.present(settings)))
+    _print(stack.up(settings, wanted, heal=heal))
 
 
 def down() -> None:

@@ -25,12 +25,12 @@ PATIENCE = Retry(attempts=2, first_wait_seconds=5, wait_factor=1, max_wait_secon
 
 QUICK: Mapping[str, Callable[[Seen], None]] = {
     "stream": parts.look_at_stream,
-    "tables": parts.look_at_tables,
     "gates": parts.look_at_gates,
     "dead_letters": parts.look_at_dead_letters,
     "disk": parts.look_at_disk,
 }
 SLOW: Mapping[str, Callable[[Seen], None]] = {
+    "tables": parts.look_at_tables,
     "sensors": parts.look_at_sensors,
     "outcomes": parts.look_at_outcomes,
 }

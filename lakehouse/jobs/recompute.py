@@ -1,5 +1,6 @@
 """Backfill and correction: the stream's transforms over a range of bronze or silver."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from ml.score import LoadedModel
 
+log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"
 CHUNK = timedelta(days=1)
@@ -69,9 +71,12 @@ class Range:
 class SilverRecompute:
     """Recomputes windows of silver.segment_metric from bronze."""
 
-    def __init__(self, spark: "SparkSession", lake: Lake, publisher: Publisher) -> None:
-        """Work on ``lake`` with the transforms of its specs."""
+    def __init__(
+        self, spark: "SparkSession", lake: Lake, publisher: Publisher, source: str | None = None
+    ) -> None:
+        """Work on ``lake`` with the transforms of its specs; with ``source`` on that one alone."""
         self._lake, self._spark, self._publisher = lake, spark, publisher
+        self._source = source
         self._journal = Journal(lake, [SILVER])
         self._segments = Segments(lake)
         self._silver = GatedTable(lake, SILVER, self._journal, publisher)
@@ -107,6 +112,8 @@ class SilverRecompute:
         rows = segment_metric(
             aggregates, self._segments.rows, self._lake.specs, watermark=watermark, at=now()
         )
+        if self._source is not None:
+            rows = rows.filter(pc.equal(rows["source"], self._source))
         table = self._silver.table
         table.refresh()
         existing = table.read(where=part.window_starts())
@@ -116,9 +123,13 @@ class SilverRecompute:
 class GoldRecompute:
     """Recomputes scores and KPIs from silver with one model."""
 
-    def __init__(self, lake: Lake, model: "LoadedModel | None", publisher: Publisher) -> None:
-        """Score with ``model``; without one only the KPIs are made."""
+    def __init__(
+        self, lake: Lake, model: "LoadedModel | None", publisher: Publisher,
+        source: str | None = None,
+    ) -> None:  # fmt: skip
+        """Score with ``model``; without one only the KPIs are made. ``source``: only that one."""
         self._lake, self._model, self._publisher = lake, model, publisher
+        self._source = source
         self._journal = Journal(lake, [SCORES, KPI])
         self._segments = Segments(lake)
         self._scores = GatedTable(lake, SCORES, self._journal, publisher)
@@ -149,6 +160,8 @@ class GoldRecompute:
         known = Range(part.start - history, part.end).window_starts()
         rows = silver.read(where=known & (pc.field("window_seconds") == seconds))
         asked = rows.filter(pc.greater_equal(rows["window_start"], part.start))
+        if self._source is not None:  # the history of its neighbours stays
+            asked = asked.filter(pc.equal(asked["source"], self._source))
         if not asked.num_rows:
             return 0
         written = self._write_kpis(asked, part)
@@ -200,4 +213,8 @@ def _correct(
     failpoint("recompute.between_history_and_rows")
     commit = table.merge(rows, note)
     gated.publish(rows)
+    log.info("rows corrected", extra={"facts": {
+        "job": note.job, "table": commit.table, "table_version": commit.version,
+        "rows": commit.rows_written,
+    }})  # fmt: skip
     return commit.rows_written

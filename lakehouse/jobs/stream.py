@@ -5,6 +5,7 @@ ahead of the tables; a start brings them up to it from bronze.
 """
 
 import gc
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
+log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 POLL_SECONDS = 0.5
@@ -230,16 +232,22 @@ class Stream:
             rows, pa.scalar(plan.watermark, TIMESTAMP), pa.scalar(at, TIMESTAMP)
         )
         note, name = self._note(plan, batch_id), writer(self._checkpoint)
-        left_out = verdicts(self._checkpoint, batch_id)
+        silver_rows, left_out = 0, verdicts(self._checkpoint, batch_id)
         if rows.num_rows or left_out:
             told = replace(note, verdicts=left_out)
-            self.done.silver_rows += self.silver.merge_batch(rows, told, name, batch_id)
+            silver_rows = self.silver.merge_batch(rows, told, name, batch_id)
             self.silver.publish(rows, news_only=True)
             self.done.batches += 1
         failpoint("stream.between_silver_and_gold")
-        self.done.score_rows += self.gold.take(rows, self._open.rows, note, name, batch_id)
+        score_rows = self.gold.take(rows, self._open.rows, note, name, batch_id)
         failpoint("stream.batch_done")
+        self.done.silver_rows += silver_rows
+        self.done.score_rows += score_rows
         self._journal.write_if_due()
+        log.info("batch streamed", extra={"facts": {
+            "job": "stream", "batch_id": batch_id, "bronze_versions": plan.versions,
+            "silver_rows": silver_rows, "score_rows": score_rows,
+        }})  # fmt: skip
 
     def report(self) -> dict[str, float]:
         """What the commits reported, and the CPU time of the gates."""

@@ -1,5 +1,6 @@
 """Silver history to a registered champion."""
 
+import logging
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
@@ -9,6 +10,7 @@ from lakehouse.tables import Lake
 if TYPE_CHECKING:
     from ml.train import Metrics
 
+log = logging.getLogger(__name__)
 SILVER, SEGMENTS = "silver.segment_metric", "silver.road_segment"
 COLUMNS = ["segment_id", "window_seconds", "window_start", "observation_count"]
 
@@ -32,4 +34,9 @@ def train_champion(lake: Lake, tracking_uri: str) -> "tuple[int, Metrics]":
     primary = pc.field("window_seconds") == specs.transforms.primary.size_seconds
     rows = silver.read(columns=[*COLUMNS, specs.ml.label.column], where=primary)
     trained = train(rows, segments.read(), specs)
-    return register(trained, tracking_uri, specs, table_versions=versions), trained.metrics
+    version = register(trained, tracking_uri, specs, table_versions=versions)
+    log.info("model registered", extra={"facts": {
+        "job": "train", "model": specs.ml.model_name, "model_version": version,
+        "table_versions": versions,
+    }})  # fmt: skip
+    return version, trained.metrics

@@ -5,12 +5,12 @@ from contextlib import suppress
 
 import psutil
 
-REMEMBERED_SECONDS = 30.0
-"""To find one's children every process of the machine is looked at, which takes 10 ms and more."""
+REMEMBERED_SECONDS = 600.0
+"""To find one's children every process of the machine is looked at: 10 ms and more of a scrape."""
 
 
 class OwnProcess:
-    """This process with its children, of which a new one is seen within half a minute."""
+    """This process with its children, of which a new one is seen within ten minutes."""
 
     def __init__(self) -> None:
         """Look for no child yet."""

@@ -139,10 +139,11 @@ def test_prometheus_finds_the_process_and_reads_it(metrics: Metrics, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["stream-999999999.json"]
 
 
-def test_memory_and_cpu_are_those_of_the_process_and_what_it_has_started(metrics: Metrics) -> None:
+def test_memory_and_cpu_are_those_of_the_process_and_what_it_has_started(specs: Specs) -> None:
     def told(name: str) -> float:
         return float(lines(metrics, name)[0].split()[-1])
 
+    metrics = Metrics(specs.ops, "lander")  # it looks for its children at the first question
     hold = "held = bytearray(300_000_000); print(len(held), flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -4,10 +4,13 @@ import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
+from lakehouse.cli import app
 from lakehouse.monitoring.configuration import alertmanager
 from lakehouse.monitoring.files import DEPLOY, differing, made
 from lakehouse.monitoring.rules import RUNBOOK, alert_name, alert_rules
@@ -223,6 +226,19 @@ def test_every_alert_has_a_section_of_the_runbook(specs: Specs) -> None:
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         for part in ("**Means.**", "**Look.**", "**Do.**"):
             assert part in section, section.splitlines()[0]
+
+
+def test_every_command_of_the_runbook_exists() -> None:
+    text = (DEPLOY.parent / RUNBOOK).read_text()
+    code = re.findall(r"`([^`\n]+)`", text) + re.findall(r"^(traffic .*)$", text, re.MULTILINE)
+    used = {tuple(one.split()[1:3]) for one in code if one.startswith("traffic ")}
+    assert len(used) > 12
+    known: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    for name, *rest in used:
+        assert name in known, name
+        group = getattr(known[name], "commands", None)
+        if group is not None:
+            assert rest[0] in group, (name, rest)
 
 
 def test_pages_and_tickets_have_a_receiver_that_is_told(specs: Specs) -> None:

@@ -73,6 +73,14 @@ CONTRADICTIONS: dict[str, tuple[Edit, str]] = {
         ),
         "ops.yaml: traffic_segments has label segment_id, which has no place in labels",
     ),
+    "a training that could never be due": (
+        ("ops.yaml", "min_interval_hours: 6 ", "min_interval_hours: 200 "),
+        "ops.yaml: retraining has a min_interval_hours above its max_interval_hours",
+    ),
+    "a task that is longer than its run": (
+        ("ops.yaml", "task_minutes: 5, run_minutes: 20", "task_minutes: 21, run_minutes: 20"),
+        "ops.yaml: a task of DAG dlq_triage may take longer than a run",
+    ),
     "retention of an unknown table": (
         ("ops.yaml", "  gold.network_kpi: {days: 1100}", "  gold.kpi: {days: 1100}"),
         "ops.yaml: retention names gold.kpi, which is neither a table nor a topic",
