@@ -3,7 +3,7 @@ PYTHON ?= python3
 TRAFFIC = .venv/bin/traffic
 RUN = .venv/bin/python -m
 
-.PHONY: help install demo test test-quick test-spark test-stack test-apps superset lint bench clean
+.PHONY: help install demo test test-quick test-spark test-stack test-apps test-dags superset airflow lint bench chaos fuzz soak clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,7 @@ lint: install  ## style, types, import rules, specs
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(TRAFFIC) specs check
+	$(TRAFFIC) ops build --check
 
 test-quick: install  ## tests without a JVM, under a minute
 	$(RUN) pytest tests/unit
@@ -45,15 +46,39 @@ superset/.venv/installed: superset/pyproject.toml superset/uv.lock .venv/install
 superset: superset/.venv/installed  ## Trino and Superset on the tables of TRAFFIC_HOME, with the dashboards of superset/assets
 	$(TRAFFIC) up --with trino --with superset
 
+airflow/.venv/installed: airflow/pyproject.toml airflow/uv.lock .venv/installed
+	cd airflow && ../.venv/bin/uv sync --quiet --frozen
+	touch $@
+
+airflow: airflow/.venv/installed  ## Kafka, MLflow and Airflow with the DAGs of airflow/dags, on the tables of TRAFFIC_HOME
+	$(TRAFFIC) up --with airflow
+
+test-dags: airflow/.venv/installed  ## the DAGs on a real Airflow, on a small lake
+	$(RUN) pytest tests/dags
+
 test-apps: superset/.venv/installed .traffic/demo/lake  ## Trino and Superset, on the demo's tables
 	$(RUN) pytest tests/apps
 
-test: lint  ## everything CI runs, but for test-apps
+test: lint airflow/.venv/installed  ## everything CI runs, but for test-apps
 	$(RUN) pytest --ignore=tests/apps
 
 bench: install  ## what the README and docs say of speed
 	$(TRAFFIC) bench landing
 	$(TRAFFIC) bench freshness
 
+CYCLES ?= 50
+SEED ?= 1
+RECORDS ?= 1000000
+MINUTES ?= 30
+
+chaos: install  ## kill, restart, audit: CYCLES=50 SEED=1; goes on where it was interrupted
+	$(RUN) tests.chaos --cycles $(CYCLES) --seed $(SEED)
+
+fuzz: install  ## arbitrary bytes through decode and verdict: RECORDS=1000000 SEED=1; goes on too
+	$(RUN) tests.chaos.fuzz --records $(RECORDS) --seed $(SEED)
+
+soak: install  ## MINUTES=30 of live load: memory, files and freshness must stay flat
+	$(TRAFFIC) bench soak --minutes $(MINUTES)
+
 clean:  ## remove what was installed and what the demo left
-	rm -rf .venv .traffic superset/.venv
+	rm -rf .venv .traffic superset/.venv airflow/.venv

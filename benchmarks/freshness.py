@@ -1,5 +1,6 @@
 """`traffic bench freshness`: how long a reading takes from Kafka to gold under a live load."""
 
+import math
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -40,7 +41,7 @@ def measure(load: LiveLoad, *, through_trino: bool = False) -> Result:
     servers = (KAFKA, MLFLOW, TRINO) if through_trino else (KAFKA, MLFLOW)
     with temporary_home(servers, PARTITIONS) as home:
         lake = home.lake(load.segments)
-        _make_champion(home, load)
+        make_champion(home, load)
         with ExitStack() as beside:
             watch = beside.enter_context(_watching(home)) if through_trino else None
             seen = run_live(home, lake, load)
@@ -84,11 +85,14 @@ def summary(load: LiveLoad, seen: Observed, fresh: Quantiles) -> Result:
         seconds for name, seconds in seen.cpu_seconds.items() if name not in NOT_THE_PIPELINE
     )
     gates = sum(report["gate_cpu_seconds"] for report in seen.reports.values())
+    measuring = sum(report["metrics_cpu_seconds"] for report in seen.reports.values())
     return {
         **fresh,
         "events_per_second": seen.records / seen.seconds,
         "events_per_cpu_second": seen.records / pipeline,
         "gate_cpu_ratio": gates / seen.pipeline_cpu_seconds,
+        "metrics_cpu_ratio": (measuring + seen.exporter_cpu_seconds) / seen.pipeline_cpu_seconds,
+        "scrape_seconds_max": max(seen.scrape_seconds, default=math.nan),
         "seconds": seen.seconds,
         "cpu_seconds": dict(seen.cpu_seconds),
         "rss_bytes": dict(seen.rss_bytes),
@@ -98,7 +102,7 @@ def summary(load: LiveLoad, seen: Observed, fresh: Quantiles) -> Result:
     }
 
 
-def _make_champion(home: BenchHome, load: LiveLoad) -> None:
+def make_champion(home: BenchHome, load: LiveLoad) -> None:
     """History through every real step: landed, streamed, learnt from, and scored.
 
     The tables then hold a day, as they would in service: a commit's cost depends on it.

@@ -3,13 +3,14 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.home import BenchHome
 from benchmarks.lag import Behind, LagWatch, landed
 from benchmarks.processes import Child, Meter, alone, taken, tree
+from benchmarks.scrape import Scrapes
 from lakehouse.tables import Lake
 from specs.errors import Unavailable
 
@@ -18,6 +19,8 @@ WARM_UP_SECONDS = 20.0
 
 START_SECONDS, DRAIN_SECONDS = 180.0, 60.0
 SAMPLE_SECONDS, LAG_SECONDS = 1.0, 5.0
+
+Also = Callable[[Meter], None]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Observed:
         rss_bytes: peak by process.
         pipeline_cpu_seconds: of lander and stream, from the first reading of the load to the last.
         lag: readings that Kafka has and bronze has not, and that bronze has and gold has not.
+        exporter_cpu_seconds: of the exporter, over the same time.
+        scrape_seconds: what each scrape took.
         reports: what lander and stream said at their end.
     """
 
@@ -67,6 +72,8 @@ class Observed:
     cpu_seconds: Mapping[str, float]
     rss_bytes: Mapping[str, int]
     pipeline_cpu_seconds: float
+    exporter_cpu_seconds: float
+    scrape_seconds: Sequence[float]
     lag: Mapping[str, Behind]
     reports: Mapping[str, Mapping[str, float]]
 
@@ -74,8 +81,9 @@ class Observed:
 class _Watched:
     """The processes of a run: kept an eye on, sampled."""
 
-    def __init__(self, home: BenchHome, watch: LagWatch) -> None:
-        self.meter, self.watch = Meter(), watch
+    def __init__(self, home: BenchHome, watch: LagWatch, also: Also | None) -> None:
+        self.meter, self.watch, self._also = Meter(), watch, also
+        self.scrapes = Scrapes(home.settings.targets)
         self._children: list[Child] = []
         self.meter.watch("bench", alone(os.getpid()))
         for name, pid in home.server_pids.items():
@@ -99,7 +107,10 @@ class _Watched:
             self.meter.sample()
             if with_lag and time.monotonic() >= lag_due:
                 self.watch.sample()
+                self.scrapes.look()
                 lag_due += LAG_SECONDS
+                if self._also is not None:
+                    self._also(self.meter)
             time.sleep(max(0.0, min(SAMPLE_SECONDS, seconds - passed)))
 
     def until_in_gold(self, seconds: float) -> None:
@@ -115,18 +126,24 @@ class _Watched:
             self.look(SAMPLE_SECONDS)
 
 
-def run_live(home: BenchHome, lake: Lake, load: LiveLoad) -> Observed:
+def run_live(home: BenchHome, lake: Lake, load: LiveLoad, also: Also | None = None) -> Observed:
     """Start lander and stream, warm them up, load them, and let them finish.
+
+    While it measures, ``also`` is called with the meter every five seconds.
 
     Raises:
         Unavailable: a process failed, or gold did not catch up.
     """
     topic = home.specs.topics["traffic_event"].topic
-    with home.child("land") as lander, home.child("stream") as stream, home.admin() as admin:
+    with (
+        home.child("land") as lander, home.child("stream") as stream,
+        home.child("metrics", "serve") as exporter, home.admin() as admin,
+    ):  # fmt: skip
         watch = LagWatch(lake, admin, topic)
-        watched = _Watched(home, watch)
+        watched = _Watched(home, watch, also)
         watched.add("lander", lander)
         watched.add("stream", stream)
+        watched.add("exporter", exporter)
         say("starting lander and stream")
         home.run(*load.command("--seconds", "1"))
         watched.until_in_gold(START_SECONDS)
@@ -157,6 +174,8 @@ def run_live(home: BenchHome, lake: Lake, load: LiveLoad) -> Observed:
         cpu_seconds=taken(before, after),
         rss_bytes=watched.meter.peak_rss_bytes,
         pipeline_cpu_seconds=pipeline["lander"] + pipeline["stream"],
+        exporter_cpu_seconds=pipeline["exporter"],
+        scrape_seconds=watched.scrapes.seconds,
         lag=watch.summary(ledger, load.rate),
         reports=reports,
     )

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import psutil
 
+from lakehouse.logs import told
 from specs.errors import Unavailable
 
 STOP_SECONDS = 60.0
@@ -81,6 +82,11 @@ class Meter:
             self.peak_rss_bytes[name] = max(self.peak_rss_bytes[name], held)
         return {name: sum(by_pid.values()) for name, by_pid in self._cpu.items()}
 
+    def rss_bytes(self) -> dict[str, int]:
+        """Memory of each tree now."""
+        return {name: sum(usage.rss_bytes for usage in read().values())
+                for name, read in self._trees.items()}  # fmt: skip
+
 
 def taken(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     """CPU seconds between two samples; a tree that was added meanwhile began at none."""
@@ -145,7 +151,9 @@ class Child:
 
     def _failure(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()[-QUOTED_LINES:]
-        return "\n".join((f"{self.name} ended with exit code {self.process.returncode}:", *lines))
+        return "\n".join(
+            (f"{self.name} ended with exit code {self.process.returncode}:", *map(told, lines))
+        )
 
 
 def report_of(output: str) -> dict[str, Any]:

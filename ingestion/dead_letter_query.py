@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -56,6 +57,28 @@ def dead_letters(lake: Lake, asked: DeadLetterFilter, limit: int | None = None) 
         dead=table.read(),
     )
     return rows.cast(table.schema.append(pa.field("source", pa.string())))
+
+
+def dead_letter_counts(lake: Lake, asked: DeadLetterFilter) -> dict[str, Any]:
+    """How many dead letters there are, whole and by rule, source and state.
+
+    Returns:
+        ``records``, ``unresolved``, and ``by_rule`` (a record can fail several) and ``by_source``
+        (``-`` where the record does not say), each most first.
+    """
+    found = dead_letters(lake, asked).select(["rule_ids", "source", "resolved_at"])
+    totals: dict[str, Any] = select(
+        "SELECT count(*) AS records, count(*) FILTER (resolved_at IS NULL) AS unresolved FROM t",
+        t=found,
+    ).to_pylist()[0]
+    counted = "count(*) AS n FROM ({}) GROUP BY ALL ORDER BY n DESC, name"
+    rules = "SELECT unnest(rule_ids) AS name FROM t"
+    sources = "SELECT coalesce(source, '-') AS name FROM t"
+    return totals | {
+        key: {row["name"]: row["n"] for row in select(
+            f"SELECT name, {counted.format(query)}", t=found).to_pylist()}
+        for key, query in {"by_rule": rules, "by_source": sources}.items()
+    }  # fmt: skip
 
 
 def _literal(value: str | bool | datetime) -> str:

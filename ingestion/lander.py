@@ -1,12 +1,14 @@
 """Kafka to bronze: judge, gate, dead letters first, then one Delta commit with its offsets."""
 
 import gc
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -20,12 +22,14 @@ from ingestion.dead_letter_limit import DeadLetterBrake, flood
 from ingestion.dead_letters import DeadLetterTopic
 from ingestion.decode import Record
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
+from lakehouse.failpoints import failpoint
 from lakehouse.jobs.gated import note_refusal, passed
 from lakehouse.journal import Journal, now
-from lakehouse.tables import Lake, Note, Passed, Step
+from lakehouse.tables import Lake, LakeTable, Note, Passed, Step
 from quality.gate import Gate
 from specs.errors import Fenced, Unavailable
 
+log = logging.getLogger(__name__)
 GROUP = "traffic-lander"
 METADATA_SECONDS = 10.0
 
@@ -43,6 +47,28 @@ class LandingPace:
     max_seconds: float
 
 
+@dataclass(frozen=True)
+class Membership:
+    """What the consumer group knows of a lander.
+
+    Attributes:
+        name: unique in the group and kept over restarts, so that a restarted lander has its
+            partitions back at once; None: a new member at each start.
+        session_seconds: the group gives its partitions to others after this long without a word.
+    """
+
+    name: str | None = None
+    session_seconds: float = 10.0
+
+    def config(self) -> dict[str, str | int]:
+        """As librdkafka's options."""
+        named = {} if self.name is None else {"group.instance.id": self.name}
+        milliseconds = round(self.session_seconds * 1000)
+        return {
+            **named, "session.timeout.ms": milliseconds, "heartbeat.interval.ms": milliseconds // 4,
+        }  # fmt: skip
+
+
 @dataclass
 class Landed:
     """What the commits reported so far."""
@@ -54,6 +80,30 @@ class Landed:
 
 def _writer(topic: str, partition: int) -> str:
     return f"land/{topic}/{partition}"
+
+
+def _offsets(judged: Judged) -> dict[str, str]:
+    """First and last offset of each partition, as text."""
+    return {str(p): f"{first}-{last}" for p, (first, last) in judged.progress.items()}
+
+
+def _sent(rows: pa.Table) -> tuple[int, int] | None:
+    """First and last Kafka timestamp in milliseconds; None without a row."""
+    if not rows.num_rows:
+        return None
+    found = pc.min_max(rows["kafka_timestamp"].cast(pa.int64())).as_py()
+    return found["min"] // 1000, found["max"] // 1000
+
+
+def _by_rule(dead: pa.Table) -> dict[str, int]:
+    """How many rows of bronze.dead_letter broke each rule."""
+    counts = pc.value_counts(pc.list_flatten(dead["rule_ids"])).to_pylist()
+    return {one["values"]: one["counts"] for one in counts}
+
+
+def reached_offset(bronze: LakeTable, topic: str, partition: int) -> int | None:
+    """Last offset that the snapshot of bronze stands for; None before the first."""
+    return bronze.progress(_writer(topic, partition))
 
 
 def landed_offsets(lake: Lake, partitions: Iterable[int]) -> int:
@@ -70,11 +120,14 @@ class Lander:
     its rows. Kafka's own committed offsets are only a mirror for monitoring.
     """
 
-    def __init__(self, lake: Lake, bootstrap: str, pace: LandingPace) -> None:
+    def __init__(
+        self, lake: Lake, bootstrap: str, pace: LandingPace,
+        membership: Membership = Membership(),
+    ) -> None:  # fmt: skip
         """Join the group on the Kafka at ``bootstrap``; tables are created as needed."""
         specs = lake.specs
         self.landed = Landed()
-        self._lake, self._pace = lake, pace
+        self._lake, self._pace, self._metrics = lake, pace, lake.metrics
         self._topic = specs.topics["traffic_event"]
         self._judge = Judge(specs)
         self.gate = Gate(specs.tables[BRONZE], specs.ops.gates, specs.version, time.monotonic)
@@ -87,11 +140,13 @@ class Lander:
         self._journal = Journal(lake, [BRONZE, DEAD_LETTER])
         self._reached: dict[int, int | None] = {}
         self._ends: dict[int, int] = {}
+        self._owed: dict[int, int] | None = None
         self._consumer = Consumer({
             "bootstrap.servers": bootstrap, "group.id": GROUP, "enable.auto.commit": False,
             "auto.offset.reset": "error", "partition.assignment.strategy": "cooperative-sticky",
             "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536,
-            "enable.partition.eof": False,
+            "enable.partition.eof": False, "topic.metadata.refresh.interval.ms": 10_000,
+            **membership.config(),
         })  # fmt: skip
         self._consumer.subscribe([self._topic.topic], on_assign=self._take, on_revoke=self._drop)
 
@@ -106,8 +161,12 @@ class Lander:
         self._land_until(stopped)
 
     def run_once(self, stopped: Callable[[], bool]) -> None:
-        """Land what the assigned partitions hold now, then return. Raises as `run` does."""
-        self._land_until(lambda: stopped() or self._caught_up())
+        """Land what the topic holds now, then return; what others land is waited for.
+
+        The group may hold partitions of a lander that was killed until its session has ended.
+        Raises as `run` does.
+        """
+        self._land_until(lambda: stopped() or (self._caught_up() and self._all_landed()))
 
     def _land_until(self, is_done: Callable[[], bool]) -> None:
         # What is loaded by now stays: else the thousands of messages of a batch have the collector
@@ -123,7 +182,10 @@ class Lander:
 
     def report(self) -> dict[str, float]:
         """What the commits reported, and the CPU time of the gate."""
-        return {**asdict(self.landed), "gate_cpu_seconds": self.gate.cpu_seconds}
+        return {
+            **asdict(self.landed), "gate_cpu_seconds": self.gate.cpu_seconds,
+            "metrics_cpu_seconds": self._metrics.cpu_seconds,
+        }  # fmt: skip
 
     def _land_next(self) -> None:
         messages = self._consumer.consume(self._pace.max_records, self._pace.max_seconds)
@@ -131,7 +193,8 @@ class Lander:
         if records:
             try:
                 self._land(records)
-            except Fenced:
+            except Fenced as error:
+                log.warning("%s; going on where the table stands", error)
                 self._rewind()
         self._journal.write_if_due()
 
@@ -149,11 +212,16 @@ class Lander:
         return False
 
     def _land(self, records: Sequence[Record]) -> None:
+        began = time.perf_counter()
         judged = self._judge.judge(records, self._known_segments(), now())
         self._refuse_flood(judged)
         self._commit(judged, passed(self.gate, judged.accepted, self._journal))
+        failpoint("land.before_mirror")
         self.landed.batches += 1
         self._mirror(judged)
+        self._metrics.observe(
+            "traffic_batch_duration_seconds", time.perf_counter() - began, job="land"
+        )
 
     def _refuse_flood(self, judged: Judged) -> None:
         """Stop before a batch that passes the limit of dead letters; a restart repeats it."""
@@ -165,25 +233,35 @@ class Lander:
 
     def _commit(self, judged: Judged, gate: Passed) -> None:
         """Dead letters first: a crash between the two repeats the batch and loses nothing."""
-        dead, offsets = self._unwritten_dead(judged), {
-            str(partition): f"{first}-{last}"
-            for partition, (first, last) in judged.progress.items()
-        }  # fmt: skip
+        dead, offsets, dead_letters = self._unwritten_dead(judged), _offsets(judged), 0
         if dead.num_rows:
             self._dlq.send(dead)
+            failpoint("land.dead_letters_sent")
             commit = self._dead.append(
                 dead, self._note({"dead_lettered": dead.num_rows}, offsets),
                 self._dead_steps(judged),
             )  # fmt: skip
-            self.landed.dead_letters += commit.rows_written
+            dead_letters = commit.rows_written
+            self.landed.dead_letters += dead_letters
+            for rule, count in _by_rule(dead).items():
+                self._metrics.count("traffic_dead_letters_total", count, rule=rule)
+            failpoint("land.between_dead_letters_and_rows")
         steps = [
             Step(_writer(self._topic.topic, partition), self._reached[partition], last)
             for partition, (_, last) in judged.progress.items()
         ]
         note = self._note({"landed": judged.accepted.num_rows}, offsets)
-        commit = self._bronze.append(judged.accepted, replace(note, gate=gate), steps)
+        note = replace(note, gate=gate, sent=_sent(judged.accepted))
+        commit = self._bronze.append(judged.accepted, note, steps)
         self.landed.rows += commit.rows_written
+        rows = dead_letters + commit.rows_written
+        self._metrics.observe("traffic_batch_rows", rows, job="land")
         self._reached.update({p: last for p, (_, last) in judged.progress.items()})
+        log.info("batch landed", extra={"facts": {
+            "job": "land", "batch_id": self.landed.batches, "offsets": offsets,
+            "rows": commit.rows_written, "dead_letters": dead_letters,
+            "table_version": commit.version,
+        }})  # fmt: skip
 
     def _dead_steps(self, judged: Judged) -> list[Step]:
         """Never back: a crashed run may have written dead letters past the end of this batch."""
@@ -243,6 +321,23 @@ class Lander:
             end == 0 or (reached is not None and reached + 1 >= end)
             for end, reached in ((end, self._reached[p]) for p, end in self._ends.items())
         )
+
+    def _all_landed(self) -> bool:
+        """The table stands for what the topic held when this was first asked."""
+        if self._owed is None:
+            topic = self._consumer.list_topics(self._topic.topic, METADATA_SECONDS).topics[
+                self._topic.topic
+            ]
+            places = [TopicPartition(self._topic.topic, number) for number in topic.partitions]
+            marks = {place.partition: self._consumer.get_watermark_offsets(place, METADATA_SECONDS)
+                     for place in places}  # fmt: skip
+            self._owed = {number: end for number, (begin, end) in marks.items() if end > begin}
+        self._bronze.refresh()
+        for partition, end in list(self._owed.items()):
+            reached = self._bronze.progress(_writer(self._topic.topic, partition))
+            if reached is not None and reached + 1 >= end:
+                del self._owed[partition]
+        return not self._owed
 
     def _mirror(self, judged: Judged) -> None:
         """Tell Kafka how far we are, for whoever watches the group's lag."""

@@ -5,15 +5,21 @@ import sys
 
 import typer
 
+from lakehouse import logs
 from lakehouse.commands import (
     audit,
     bench,
     data,
     demo,
     dlq,
+    lineage,
+    maintain,
+    metrics,
     model,
+    ops,
     produce,
     quality,
+    query,
     run,
     serve,
     specs,
@@ -24,6 +30,7 @@ from lakehouse.commands import (
 )
 from specs.errors import TrafficError
 
+log = logging.getLogger(__name__)
 app = typer.Typer(
     name="traffic", no_args_is_help=True, pretty_exceptions_enable=False,
     help="Road-traffic lakehouse: readings in through Kafka, congestion probabilities out in SQL.",
@@ -36,8 +43,10 @@ for command in (
     run.stream,
     serve.serve,
     audit.audit,
+    maintain.maintain,
     demo.demo,
     sql.sql,
+    query.query,
 ):
     app.command()(command)
 GROUPS = {
@@ -49,9 +58,12 @@ GROUPS = {
     "gold": data.gold,
     "model": model.app,
     "dlq": dlq.app,
+    "lineage": lineage.app,
     "quality": quality.app,
     "api-key": serve.api_key,
     "superset": superset.app,
+    "metrics": metrics.app,
+    "ops": ops.app,
     "bench": bench.app,
 }
 for name, group in GROUPS.items():
@@ -60,12 +72,12 @@ for name, group in GROUPS.items():
 
 def main() -> None:
     """Entry point of `traffic`."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure()
     try:
         app()
     except TrafficError as error:
-        print(f"traffic: {error}", file=sys.stderr)
+        log.error("%s", error)
         sys.exit(error.exit_code)
     except Exception:
-        logging.exception("traffic: this is a bug; please report it with the lines below")
+        log.exception("this is a bug; please report it with the lines below")
         sys.exit(1)

@@ -18,6 +18,7 @@ from ingestion.topics import TopicAdmin
 from lakehouse.audit import Check, balance
 from lakehouse.jobs.checkpoint import told_through
 from lakehouse.jobs.training import train_model
+from lakehouse.logs import told
 from lakehouse.runtime import stack
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
@@ -82,7 +83,8 @@ class Processes:
             if process.poll():
                 log = self._settings.log / f"{name}.log"
                 last = log.read_text().strip().splitlines()[-1:] or ["nothing in its log"]
-                raise Unavailable(f"`traffic {name}` ended with {process.returncode}: {last[0]}")
+                said = told(last[0])
+                raise Unavailable(f"`traffic {name}` ended with {process.returncode}: {said}")
 
     def result(self, name: str) -> dict[str, Any]:
         """Wait for the end of a process and read the JSON it prints."""

@@ -1,5 +1,7 @@
 """How long each reading took from Kafka to the gold commit that contains it."""
 
+from datetime import datetime
+
 import pyarrow as pa
 
 from lakehouse.sql import select
@@ -12,7 +14,9 @@ HOPS = ("bronze", "silver", "gold")
 Quantiles = dict[str, float | None]
 
 
-def freshness_seconds(lake: Lake, since_version: int = 0) -> Quantiles:
+def freshness_seconds(
+    lake: Lake, since_version: int = 0, until_version: int | None = None
+) -> Quantiles:
     """Quantiles over every landed reading: Kafka timestamp to the commit of its gold scores.
 
     A reading's offset gives the bronze commit it landed in (ops.ledger of the lander), that
@@ -21,25 +25,28 @@ def freshness_seconds(lake: Lake, since_version: int = 0) -> Quantiles:
 
     Args:
         lake: the tables.
-        since_version: bronze commits up to this version are left out.
+        since_version: bronze commits up to this version are left out ...
+        until_version: ... and so are those after this one.
 
     Returns:
         ``p50_seconds``, ``p95_seconds``, ``p99_seconds`` (None without any reading) and
         ``readings``, how many were measured.
     """
-    found = _over_readings(
-        lake, since_version, f"{_quantiles('gold_at - sent')} AS total, count(*) AS readings"
-    )
+    total = f"{_quantiles('gold_at - sent')} AS total, count(*) AS readings"
+    found = _over_readings(lake, since_version, total, until_version=until_version)
     readings: int = found["readings"][0].as_py()
     return {**_named(found["total"][0]), "readings": readings}
 
 
-def hop_seconds(lake: Lake, since_version: int = 0) -> dict[str, Quantiles]:
+def hop_seconds(
+    lake: Lake, since_version: int = 0, until_version: int | None = None
+) -> dict[str, Quantiles]:
     """The same readings, hop by hop: Kafka timestamp to bronze commit, to silver, to gold.
 
     Args:
         lake: the tables.
-        since_version: bronze commits up to this version are left out.
+        since_version: bronze commits up to this version are left out ...
+        until_version: ... and so are those after this one.
 
     Returns:
         Quantiles by `HOPS`; those of one hop do not add up with those of the next.
@@ -49,8 +56,19 @@ def hop_seconds(lake: Lake, since_version: int = 0) -> dict[str, Quantiles]:
         f"{_quantiles(f'{end} - {begin}')} AS {hop}"
         for hop, begin, end in zip(HOPS, stamps[:-1], stamps[1:], strict=True)
     )
-    found = _over_readings(lake, since_version, hops)
+    found = _over_readings(lake, since_version, hops, until_version=until_version)
     return {hop: _named(found[hop][0]) for hop in HOPS}
+
+
+def p95_by_second(lake: Lake, since_version: int = 0) -> list[tuple[datetime, float]]:
+    """The second in which readings were sent to Kafka, and their p95 in seconds, in order."""
+    found = _over_readings(
+        lake, since_version,
+        "make_timestamptz(sent // 1000000 * 1000000) AS second,"
+        " quantile_cont((gold_at - sent) / 1e6, 0.95) AS p95",
+        "GROUP BY second ORDER BY second",
+    )  # fmt: skip
+    return [(row["second"], row["p95"]) for row in found.to_pylist()]
 
 
 def _quantiles(microseconds: str) -> str:
@@ -62,8 +80,15 @@ def _named(quantiles: pa.Scalar) -> Quantiles:
     return dict(zip(NAMES, values, strict=True))
 
 
-def _over_readings(lake: Lake, since_version: int, aggregations: str) -> pa.Table:
+def _over_readings(
+    lake: Lake,
+    since_version: int,
+    aggregations: str,
+    grouping: str = "",
+    until_version: int | None = None,
+) -> pa.Table:
     """``aggregations`` over ``sent``, ``bronze_at``, ``silver_at`` and ``gold_at``, in us."""
+    until = "" if until_version is None else f"AND table_version <= {until_version}"
     tables = {}
     for alias, name in {"bronze": "bronze.traffic_event", "ledger": "ops.ledger"}.items():
         table = lake.table(name)
@@ -94,6 +119,6 @@ def _over_readings(lake: Lake, since_version: int, aggregations: str) -> pa.Tabl
                 ON bronze.partition = landing.partition AND bronze."offset" >= landing.first_offset
         )
         SELECT {aggregations} FROM reading JOIN done USING (table_version)
-        WHERE table_version > {since_version} AND gold_at IS NOT NULL
+        WHERE table_version > {since_version} {until} AND gold_at IS NOT NULL {grouping}
     """
     return select(query, **tables)

@@ -21,6 +21,7 @@ class Journal:
     ) -> None:
         """Keep the books of ``tables``."""
         self._lake = lake
+        self.metrics = lake.metrics
         self._tables = tables
         self._clock = clock
         self._written_at = clock()

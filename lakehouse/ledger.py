@@ -21,6 +21,7 @@ def _row(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
         "batch_id": note["batch_id"],
         "committed_at": commit.committed_at,
         "rows_written": commit.rows_written,
+        "rows_deleted": commit.rows_deleted,
         "verdicts": list(note["verdicts"].items()),
         "offsets": list(note["offsets"].items()),
         "source_version_first": first,
@@ -30,6 +31,11 @@ def _row(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
         "gate_run_id": gate.get("run_id"),
         "spec_version": note["spec_version"],
     }
+
+
+def writer(table_name: str) -> str:
+    """Who brings the commits of ``table_name`` into ops.ledger."""
+    return f"ledger/{table_name}"
 
 
 def project(lake: Lake, table_names: Sequence[str]) -> int:
@@ -43,12 +49,12 @@ def project(lake: Lake, table_names: Sequence[str]) -> int:
     rows: list[dict[str, Any]] = []
     steps: list[Step] = []
     for name in table_names:
-        table, writer = lake.table(name), f"ledger/{name}"
-        newest, before = table.refresh(), ledger.progress(writer)
+        table = lake.table(name)
+        newest, before = table.refresh(), ledger.progress(writer(name))
         commits = table.commits(after=-1 if before is None else before)
         if commits:
             rows += [_row(commit, commit.note) for commit in commits if commit.note is not None]
-            steps.append(Step(writer, before, newest))
+            steps.append(Step(writer(name), before, newest))
     if not steps:
         return 0
     try:

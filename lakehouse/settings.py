@@ -51,6 +51,14 @@ class Settings(BaseSettings):
 
     trino_port: Port = 18080
     superset_port: Port = 18088
+    airflow_port: Port = 18085
+    prometheus_port: Port = 19090
+    alertmanager_port: Port = 19093
+    exporter_port: Port = 19091
+    """The embedded servers that `traffic up --with monitoring` starts."""
+
+    alert_webhook: SecretStr | None = None
+    """Address that the embedded Alertmanager tells of alerts; by default it only shows them."""
     trino_heap: str = "1g"
     trino_passwords: bool = False
     """Users prove themselves with a password, over TLS; without it, any name is believed."""
@@ -80,6 +88,10 @@ class Settings(BaseSettings):
     api_behind_proxy: bool = False
     """A proxy before the API ends TLS, so plain HTTP will do off loopback."""
 
+    metrics_port: Port = 0
+    """Where a process of ours answers Prometheus, on loopback; Prometheus reads the port from a
+    file, so any will do."""
+
     api_poll_seconds: Annotated[float, Field(gt=0)] = 0.2
     """How often the API looks for new commits."""
 
@@ -107,6 +119,13 @@ class Settings(BaseSettings):
 
     land_max_seconds: Annotated[float, Field(gt=0)] = 0.25
     """... or has waited this long for more."""
+
+    land_member: str | None = None
+    """Name of this lander in its group, one for each, kept over restarts: Kafka then gives it its
+    partitions back at once instead of waiting for its predecessor's session to end."""
+
+    land_session_seconds: Annotated[float, Field(ge=6, le=300)] = 10.0
+    """Kafka gives a silent lander's partitions to others after this long."""
 
     stream_trigger_seconds: Annotated[float, Field(ge=0)] = 0.3
     """A micro-batch begins at most this often."""
@@ -144,6 +163,11 @@ class Settings(BaseSettings):
     def api_keys(self) -> Path:
         """The API's keys, hashed."""
         return self.home / "api_keys.json"
+
+    @property
+    def targets(self) -> Path:
+        """One file for each process that answers Prometheus, saying where."""
+        return self.home / "run" / "targets"
 
     @property
     def run(self) -> Path:

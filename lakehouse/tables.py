@@ -4,9 +4,9 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,11 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
 from lakehouse.delta_checksum import Held, write_checksum
-from lakehouse.sql_text import quoted
+from lakehouse.delta_log import LOG, expired, log_files
+from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
+from lakehouse.failpoints import operation
+from lakehouse.metrics.commits import CommitWatch
+from lakehouse.metrics.registry import Metrics
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
@@ -50,7 +54,10 @@ class Passed:
 
 @dataclass(frozen=True)
 class Note:
-    """What a commit says of itself in the Delta log; `lakehouse.ledger` makes ops.ledger of it."""
+    """What a commit says of itself in the Delta log; `lakehouse.ledger` makes ops.ledger of it.
+
+    ``sent`` is the first and the last Kafka timestamp of the rows, in milliseconds.
+    """
 
     job: str
     spec_version: str
@@ -59,6 +66,7 @@ class Note:
     offsets: Mapping[str, str] = field(default_factory=dict)
     source_versions: tuple[int, int] | None = None
     gate: Passed | None = None
+    sent: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,8 +105,11 @@ def _commit(table: str, entry: Mapping[str, Any]) -> Commit:
 class LakeTable:
     """One Delta table, with one snapshot that is kept and moved forward."""
 
-    def __init__(self, spec: TableSpec, folder: Path, conflict: Retry) -> None:
+    def __init__(
+        self, spec: TableSpec, folder: Path, conflict: Retry, watch: CommitWatch | None = None
+    ) -> None:
         """Open the table in ``folder``; it is created where it does not exist."""
+        self._watch = watch
         self.spec = spec
         self.folder = folder
         self.schema: pa.Schema = arrow_schema(spec)
@@ -118,7 +129,10 @@ class LakeTable:
                 partition_by=list(self.spec.folders),
                 name=self.spec.table,
                 description=self.spec.description,
-                configuration={"delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT)},
+                configuration={
+                    "delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT),
+                    "delta.enableExpiredLogCleanup": "false",  # `clean_log` knows the readers
+                },
             )
             return DeltaTable(self.folder)
 
@@ -167,19 +181,20 @@ class LakeTable:
         Raises:
             Fenced: another writer has advanced one of the steps; nothing was written.
         """
-        steps = tuple(steps)
+        steps, began = tuple(steps), time.perf_counter()
         self._is_renewed()
         self._refuse_overtaken(steps)
         commit_id = uuid.uuid4().hex
         try:
-            write_deltalake(
-                self._delta, self._shaped(rows), mode="append",
-                commit_properties=_properties(note, steps, commit_id),
-            )  # fmt: skip
+            with self._operation("append"):
+                write_deltalake(
+                    self._delta, self._shaped(rows), mode="append",
+                    commit_properties=_properties(note, steps, commit_id),
+                )  # fmt: skip
         except CommitFailedError as error:
             raise Fenced(f"{self.spec.table}: {error}") from error
         self._held = write_checksum(self._delta, self.folder / "_delta_log", self._held)
-        return self._told(commit_id)
+        return self._told(commit_id, began)
 
     def merge(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
         """Insert ``rows``, or update those whose key the table already has, in one commit.
@@ -193,20 +208,22 @@ class LakeTable:
             Fenced: another writer has advanced one of the steps; nothing was written.
             Unavailable: other commits kept conflicting, past the bound in ops.yaml.
         """
-        steps = tuple(steps)
+        steps, began = tuple(steps), time.perf_counter()
         shaped = self._shaped(rows)
-        predicate, commit_id = _match(self.spec, shaped), uuid.uuid4().hex
+        predicate, commit_id = match(self.spec, shaped), uuid.uuid4().hex
 
         def once() -> None:
             self.refresh()
             self._refuse_overtaken(steps)
-            self._delta.merge(
+            merger = self._delta.merge(
                 shaped, predicate=predicate, source_alias="source", target_alias="target",
                 commit_properties=_properties(note, steps, commit_id),
-            ).when_matched_update_all().when_not_matched_insert_all().execute()  # fmt: skip
+            ).when_matched_update_all().when_not_matched_insert_all()  # fmt: skip
+            with self._operation("merge"):
+                merger.execute()
 
         self._retry_conflicts(once)
-        return self._told(commit_id)
+        return self._told(commit_id, began)
 
     def read(
         self, columns: list[str] | None = None, where: pc.Expression | None = None
@@ -239,6 +256,91 @@ class LakeTable:
         history = self._delta.history(missing) if missing > 0 else []
         return [_commit(self.spec.table, entry) for entry in reversed(history)]
 
+    def _operation(self, name: str) -> AbstractContextManager[None]:
+        is_due = (self.version + 1) % COMMITS_PER_CHECKPOINT == 0
+        return operation(name, self.spec.table, self.folder, is_checkpoint_due=is_due)
+
+    def _file_stats(self) -> pa.Table:
+        return pa.table(self._delta.get_add_actions(flatten=True))
+
+    def compact(self, note: Note, *, min_files: int, target_bytes: int) -> tuple[int, int]:
+        """Merge the small files of each partition that has at least ``min_files`` of them.
+
+        Returns:
+            Files that were replaced, and by how many.
+
+        Raises:
+            Unavailable: other commits kept conflicting, past the bound in ops.yaml.
+        """
+        removed = added = 0
+        self.refresh()
+        for partition in crowded(self._file_stats(), self.spec, min_files, target_bytes):
+
+            def once(partition: Partition = partition) -> None:
+                nonlocal removed, added
+                self.refresh()
+                with self._operation("compact"):
+                    done = self._delta.optimize.compact(
+                        partition_filters=partition or None, target_size=target_bytes,
+                        commit_properties=_properties(note, (), uuid.uuid4().hex),
+                    )  # fmt: skip
+                removed += done["numFilesRemoved"]
+                added += done["numFilesAdded"]
+
+            self._retry_conflicts(once)
+        return removed, added
+
+    def expire(self, before: datetime, note: Note) -> int:
+        """Delete what arrived before ``before``; returns the rows.
+
+        A table with a folder a day loses a day as a whole, once nothing in it is younger: what
+        came late, or is history that was replayed, is kept as long as anything else.
+
+        Raises:
+            Unavailable: other commits kept conflicting, past the bound in ops.yaml.
+        """
+        deleted = 0
+
+        def once() -> None:
+            nonlocal deleted
+            self.refresh()
+            predicate = arrived_before(self._file_stats(), self.spec, before)
+            if predicate is not None:
+                properties = _properties(note, (), uuid.uuid4().hex)
+                done = self._delta.delete(predicate, commit_properties=properties)
+                deleted = int(done["num_deleted_rows"] or 0)
+
+        self._retry_conflicts(once)
+        return deleted
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint of the newest version, for readers to start from."""
+        self.refresh()
+        with self._operation("checkpoint"):
+            self._delta.create_checkpoint()
+
+    def clean_log(self, before: datetime, needed_from: int) -> int:
+        """Delete what `delta_log.expired` finds in the log; returns the files."""
+        old = expired(log_files(self.folder), before=before, needed_from=needed_from)
+        with self._operation("clean_log"):
+            for file in old:
+                (self.folder / LOG / file.name).unlink(missing_ok=True)
+        return len(old)
+
+    def vacuum(self, hours: int, *, orphans: bool = False) -> int:
+        """Delete files that no version of the last ``hours`` names; returns the files.
+
+        Only those that a commit has replaced; with ``orphans`` also those that no commit ever
+        named: what killed writers left, and what a live one is about to commit if ``hours`` is
+        shorter than its commit takes.
+        """
+        self.refresh()
+        with self._operation("vacuum"):
+            deleted = self._delta.vacuum(
+                retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=orphans
+            )
+        return len(deleted)
+
     def _shaped(self, rows: pa.Table) -> pa.Table:
         return rows.select(self.schema.names).cast(self.schema)
 
@@ -267,7 +369,16 @@ class LakeTable:
             else:
                 return
 
-    def _told(self, commit_id: str) -> Commit:
+    def _told(self, commit_id: str, began: float) -> Commit:
+        """What the log says of our commit, begun at ``began`` on `time.perf_counter`."""
+        commit, seconds = self._logged(commit_id), time.perf_counter() - began
+        if self._watch is not None:
+            self._watch.committed(
+                commit.table, commit.rows_written, commit.committed_at, commit.note, seconds
+            )
+        return commit
+
+    def _logged(self, commit_id: str) -> Commit:
         """What the log says of our commit; by now other writers' may stand after it."""
         limit = 1
         while True:
@@ -295,36 +406,18 @@ def _properties(note: Note, steps: tuple[Step, ...], commit_id: str) -> CommitPr
     )
 
 
-def _literal(value: object) -> str:
-    if isinstance(value, datetime):
-        return f"TIMESTAMP '{value.isoformat()}'"
-    if isinstance(value, date):
-        return f"DATE '{value.isoformat()}'"
-    return quoted(str(value))
-
-
-def _match(spec: TableSpec, rows: pa.Table) -> str:
-    """Join on the key; the partitions and times at hand keep other files from being read."""
-    keys = [f"target.{name} = source.{name}" for name in spec.key]
-    if not rows.num_rows:
-        return " AND ".join(keys)
-    for name in spec.partition_by:
-        values = ", ".join(_literal(value) for value in pc.unique(rows[name]).to_pylist())
-        keys.append(f"target.{name} IN ({values})")
-    for name in spec.key:
-        if pa.types.is_timestamp(rows.schema.field(name).type):
-            first, last = (_literal(one.as_py()) for one in pc.min_max(rows[name]).values())
-            keys.append(f"target.{name} >= {first} AND target.{name} <= {last}")
-    return " AND ".join(keys)
-
-
 class Lake:
     """All tables of the specs, below one folder."""
 
-    def __init__(self, root: Path, specs: Specs) -> None:
-        """Tables live in ``root``/layer/name and are created when first asked for."""
+    def __init__(self, root: Path, specs: Specs, metrics: Metrics | None = None) -> None:
+        """Tables live in ``root``/layer/name and are created when first asked for.
+
+        What is done to them is counted in ``metrics``; by default nobody is told.
+        """
         self.root = root
         self.specs = specs
+        self.metrics = metrics or Metrics(specs.ops)
+        self._watch = CommitWatch(self.metrics, self.folder)
         self._tables: dict[str, LakeTable] = {}
 
     def folder(self, name: str) -> Path:
@@ -335,6 +428,7 @@ class Lake:
         """Table ``layer.name``."""
         if name not in self._tables:
             self._tables[name] = LakeTable(
-                self.specs.tables[name], self.folder(name), self.specs.ops.retries.commit_conflict
-            )
+                self.specs.tables[name], self.folder(name),
+                self.specs.ops.retries.commit_conflict, self._watch,
+            )  # fmt: skip
         return self._tables[name]

@@ -75,6 +75,11 @@ class Gate:
         self.cpu_by_form = {"compiled": 0.0, "great_expectations": 0.0}
 
     @property
+    def table_name(self) -> str:
+        """The table behind it."""
+        return self._table.table
+
+    @property
     def cpu_seconds(self) -> float:
         """CPU time that both forms have taken in their callers' threads, without the warm-up."""
         return sum(self.cpu_by_form.values())

@@ -1,11 +1,16 @@
 """Holds the spec files against each other: what one names, another must define."""
 
+import re
 from collections.abc import Iterator
 
 from specs.arrow import arrow_schema
 from specs.compatibility import evolution_faults
 from specs.errors import SpecError
 from specs.loader import Specs
+from specs.tables import history_of
+
+METRIC = re.compile(r"\btraffic_[a-z_]+")
+BUCKET_OF_GOAL = re.compile(r"\b(traffic_[a-z_]+)\{[^}]*le=\"\$goal\"")
 
 
 def _places(specs: Specs) -> set[str]:
@@ -62,20 +67,44 @@ def _silver_faults(specs: Specs) -> Iterator[str]:
 
 
 def _ops_faults(specs: Specs) -> Iterator[str]:
-    metrics = {metric.name for metric in specs.ops.metrics}
-    slas = {sla.id for sla in specs.system.slas}
-    for alert in specs.ops.alerts:
-        if alert.metric not in metrics:
-            yield f"ops.yaml: alert {alert.id} watches {alert.metric}, which is no metric"
-        if alert.sla is not None and alert.sla not in slas:
-            yield f"ops.yaml: alert {alert.id} names SLA {alert.sla}, which system.yaml lacks"
-        if (alert.sla is None) == (alert.above is None):
-            yield f"ops.yaml: alert {alert.id} needs either an SLA or a bound `above`"
+    for metric in specs.ops.metrics:
+        for label in metric.labels:
+            if label not in specs.ops.labels:
+                yield f"ops.yaml: {metric.name} has label {label}, which has no place in labels"
+    yield from _alert_faults(specs)
     kept = {f"topic:{name}" for topic in specs.topics.values() for name in (
         topic.topic, topic.dead_letter_topic)} | set(specs.tables)  # fmt: skip
     for name in specs.ops.retention:
         if name not in kept:
             yield f"ops.yaml: retention names {name}, which is neither a table nor a topic"
+    upkeep = specs.ops.maintenance
+    if upkeep.replaced_file_hours < upkeep.log_hours:
+        yield "ops.yaml: maintenance: replaced_file_hours is below log_hours"
+    retraining = specs.ops.retraining
+    if retraining.min_interval_hours > retraining.max_interval_hours:
+        yield "ops.yaml: retraining has a min_interval_hours above its max_interval_hours"
+    for name, dag in specs.ops.airflow.dags.items():
+        if dag.task_minutes > dag.run_minutes:
+            yield f"ops.yaml: a task of DAG {name} may take longer than a run"
+
+
+def _alert_faults(specs: Specs) -> Iterator[str]:
+    series = {name: metric for metric in specs.ops.metrics for name in metric.series}
+    slas = {sla.id: sla for sla in specs.system.slas}
+    for alert in specs.ops.alerts:
+        for name in sorted(set(METRIC.findall(alert.expression)) - set(series)):
+            yield f"ops.yaml: alert {alert.id} watches {name}, which is no metric"
+        sla = slas.get(alert.sla or "")
+        if alert.sla is not None and sla is None:
+            yield f"ops.yaml: alert {alert.id} names SLA {alert.sla}, which system.yaml lacks"
+            continue
+        try:
+            alert.promql(sla.at_most if sla else None)
+        except (KeyError, ValueError) as error:
+            yield f"ops.yaml: alert {alert.id}: nobody gives the number {error}"
+        for name in BUCKET_OF_GOAL.findall(alert.expression):
+            if sla and name in series and sla.at_most not in series[name].buckets:
+                yield f"ops.yaml: alert {alert.id}: no bucket of {name} ends at {sla.at_most}"
 
 
 def _view_faults(specs: Specs) -> Iterator[str]:
@@ -101,7 +130,10 @@ def faults(specs: Specs) -> list[str]:
         *_flow_faults(specs), *_silver_faults(specs), *_ops_faults(specs), *_view_faults(specs),
         *evolution_faults(specs),
     ]  # fmt: skip
+    derived = {kept.table for table in specs.tables.values() if (kept := history_of(table))}
     for table in specs.tables.values():
+        if table.table in derived:
+            continue
         try:
             arrow_schema(table, with_context=True)
         except SpecError as error:

@@ -14,7 +14,7 @@ from specs.ml import MlSpec
 from specs.ops import OpsSpec
 from specs.sources import SourceSpec
 from specs.system import SystemSpec
-from specs.tables import TableSpec, TopicSpec
+from specs.tables import TableSpec, TopicSpec, history_of
 from specs.transforms import TransformSpec
 from specs.views import Access, AccessSpec, ViewSpec
 
@@ -89,6 +89,7 @@ def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
         for name in written
     }
     tables = _load_folder(folder / "schemas" / "tables", TableSpec)
+    tables += [kept for table in tables if (kept := history_of(table)) is not None]
     views = _load_folder(folder / "schemas" / "views", ViewSpec)
     sources = _load_folder(folder / "sources", SourceSpec)
     return Specs(

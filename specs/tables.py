@@ -90,6 +90,29 @@ class TableSpec(SpecModel):
         return self
 
 
+ARRIVALS = ("landed_at", "failed_at", "committed_at", "scored_at", "validated_at")
+"""Columns that say when a row arrived; a table has one of them, if any."""
+
+
+def arrival(table: TableSpec) -> str | None:
+    """Column of ``table`` that says when a row arrived."""
+    return next((name for name in table.column_names if name in ARRIVALS), None)
+
+
+def history_of(table: TableSpec) -> TableSpec | None:
+    """The table that keeps what corrections of ``table`` replaced; None where none are made."""
+    stamp = arrival(table)
+    if stamp is None or "revision" not in table.column_names:
+        return None
+    return table.model_copy(update={
+        "table": f"{table.table}_history",
+        "description": f"Rows of {table.table} as they were until a correction replaced them.",
+        "key": (*table.key, stamp),
+        "expectations": (),
+        "settled_by": None,
+    })  # fmt: skip
+
+
 class EventField(SpecModel):
     """One field of a JSON event."""
 

@@ -55,6 +55,7 @@ def entry(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "table_name": commit.table, "table_version": commit.version,
         "committed_at": commit.committed_at, "rows_written": commit.rows_written,
+        "rows_deleted": commit.rows_deleted,
         "source_version_first": versions[0], "source_version_last": versions[1],
         "gate_checked_at": datetime.fromisoformat(checked_at) if checked_at else None,
         "gate_rows": gate.get("rows"), "gate_run_id": gate.get("run_id"),
@@ -124,7 +125,7 @@ def _count_check(evidence: Evidence, books: Books) -> Check:
     view = {name: view for view, name in VIEWS.items()}[books.table]
     verdict = LANDED[books.table]
     appended = sum(dict(row["verdicts"]).get(verdict, 0) for row in books.entries)
-    deleted = sum(commit.rows_deleted for commit in books.commits.values())
+    deleted = sum(row["rows_deleted"] or 0 for row in books.entries)
     name = f"rows that {books.table}'s commits say are {verdict.replace('_', ' ')}"
     return Check(name, appended - deleted, evidence.one(f"SELECT count(*) FROM {view}"))
 

@@ -94,6 +94,42 @@ def api(
     sys.exit(1 if result["failed"] else 0)
 
 
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 30.0,
+    rate: Annotated[float, typer.Option(min=1, help="Readings per second.")] = 2000.0,
+    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Run everything under a live load with `traffic maintain` beside: what grows, and how fast."""
+    from benchmarks.live import LiveLoad
+    from benchmarks.report import finish
+    from benchmarks.soak import measure
+
+    _clean_up_on_signals()
+    load = LiveLoad(rate, segments, minutes * 60, seed)
+    sys.exit(finish("soak", measure(load), as_json=as_json))
+
+
+@app.command()
+def recovery(
+    rate: Annotated[float, typer.Option(min=1, help="Readings per second.")] = 2000.0,
+    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to look after a kill.")] = 90.0,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Kill lander and stream under a live load: how long until gold is fresh again."""
+    from benchmarks.live import LiveLoad
+    from benchmarks.recovery import measure
+    from benchmarks.report import finish
+
+    _clean_up_on_signals()
+    load = LiveLoad(rate, segments, seconds, seed)
+    sys.exit(finish("recovery", measure(load), as_json=as_json))
+
+
 def _clean_up_on_signals() -> None:
     """End like after Ctrl-C: every `with` block closes what it opened."""
     for number in (signal.SIGTERM, signal.SIGHUP):

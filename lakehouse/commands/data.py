@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse import logs
+
 if TYPE_CHECKING:
     from lakehouse.jobs.recompute import GoldRecompute, Range, SilverRecompute
     from lakehouse.settings import Settings
@@ -17,6 +19,7 @@ gold = typer.Typer(no_args_is_help=True, help="Tables of gold.")
 
 From = Annotated[datetime, typer.Option("--from", help="First window start, UTC.")]
 To = Annotated[datetime, typer.Option("--to", help="Window starts before this, UTC.")]
+Source = Annotated[str | None, typer.Option("--source", help="Only this source; by default all.")]
 
 
 def open_lake() -> "tuple[Settings, Lake]":
@@ -38,23 +41,33 @@ def _range(start: datetime, end: datetime) -> "Range":
     return Range(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
 
 
-def _silver_job(settings: "Settings", lake: "Lake") -> "SilverRecompute":
+def _known(source: str | None, lake: "Lake") -> str | None:
+    from specs.errors import WrongInput
+
+    if source is not None and source not in lake.specs.sources:
+        known = ", ".join(sorted(lake.specs.sources))
+        raise WrongInput(f"no source {source!r}; there are {known}")
+    return source
+
+
+def _silver_job(settings: "Settings", lake: "Lake", source: str | None = None) -> "SilverRecompute":
     from lakehouse.jobs.recompute import SilverRecompute
     from lakehouse.publish import KafkaPublisher
     from lakehouse.services import kafka_bootstrap
     from lakehouse.spark import session
 
-    return SilverRecompute(session(settings), lake, KafkaPublisher(kafka_bootstrap(settings)))
+    publisher = KafkaPublisher(kafka_bootstrap(settings))
+    return SilverRecompute(session(settings), lake, publisher, source)
 
 
-def _gold_job(settings: "Settings", lake: "Lake") -> "GoldRecompute":
+def _gold_job(settings: "Settings", lake: "Lake", source: str | None = None) -> "GoldRecompute":
     from lakehouse.jobs.recompute import GoldRecompute
     from lakehouse.publish import KafkaPublisher
     from lakehouse.services import kafka_bootstrap, mlflow_uri
     from ml.registry import champion
 
     model = champion(mlflow_uri(settings), lake.specs)
-    return GoldRecompute(lake, model, KafkaPublisher(kafka_bootstrap(settings)))
+    return GoldRecompute(lake, model, KafkaPublisher(kafka_bootstrap(settings)), source)
 
 
 @segment.command("load")
@@ -77,11 +90,13 @@ def segment_load(
 
 
 @silver.command("recompute")
-def silver_recompute(start: From, end: To) -> None:
+def silver_recompute(start: From, end: To, source: Source = None) -> None:
     """Bring windows of silver up to bronze; rows that are right already are left alone."""
+    logs.tell_events()
     asked = _range(start, end)
     settings, lake = open_lake()
-    print(json.dumps({"rows_written": _silver_job(settings, lake).recompute(asked)}))
+    job = _silver_job(settings, lake, _known(source, lake))
+    print(json.dumps({"rows_written": job.recompute(asked)}))
 
 
 @silver.command("reconcile")
@@ -89,6 +104,7 @@ def silver_reconcile() -> None:
     """Find late readings that the stream did not count, and recompute the windows they touch."""
     from lakehouse.jobs.reconcile import Reconciler
 
+    logs.tell_events()
     settings, lake = open_lake()
     reconciler = Reconciler(
         lake, settings.checkpoints / "stream",
@@ -98,8 +114,10 @@ def silver_reconcile() -> None:
 
 
 @gold.command("recompute")
-def gold_recompute(start: From, end: To) -> None:
+def gold_recompute(start: From, end: To, source: Source = None) -> None:
     """Bring scores and network KPIs up to silver, with the champion model of now."""
+    logs.tell_events()
     asked = _range(start, end)
     settings, lake = open_lake()
-    print(json.dumps({"rows_written": _gold_job(settings, lake).recompute(asked)}))
+    job = _gold_job(settings, lake, _known(source, lake))
+    print(json.dumps({"rows_written": job.recompute(asked)}))

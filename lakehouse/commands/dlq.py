@@ -74,6 +74,23 @@ def dlq_list(  # noqa: PLR0913, PLR0917 (one a command-line option)
         print(place, _plain(row["kafka_timestamp"]), row["source"] or "-", rules, state, sep="  ")
 
 
+@app.command("summary")
+def dlq_summary(since: Since = None, until: Until = None, as_json: Json = False) -> None:
+    """Count dead letters by rule, by source and by whether a replay landed them."""
+    from ingestion.dead_letter_query import dead_letter_counts
+    from lakehouse.commands.data import open_lake
+
+    _, lake = open_lake()
+    found = dead_letter_counts(lake, _filter(None, None, since, until))
+    if as_json:
+        print(json.dumps(found))
+        return
+    print(f"{found['records']} dead letters, {found['unresolved']} of them unresolved")
+    for key in ("by_rule", "by_source"):
+        for name, count in found[key].items():
+            print(f"{key:<10} {name:<24} {count:>8}")
+
+
 @app.command("show")
 def dlq_show(
     partition: Annotated[int, typer.Argument(min=0)],

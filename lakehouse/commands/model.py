@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse import logs
 from lakehouse.commands.model_choice import compare, promote, quality, refresh, rollback
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ app = typer.Typer(no_args_is_help=True, help="The congestion model.")
 for command in (quality, compare, promote, rollback, refresh):
     app.command()(command)
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+NOT_DUE = 3
+"""Exit code of `due --exit-code`: neither a failure nor wrong input."""
 Model = Annotated[str, typer.Option(help="Alias or version in the registry.")]
 
 
@@ -42,6 +45,7 @@ def train(
     from ml.registry import alias_versions
     from specs.loader import load_specs
 
+    logs.tell_events()
     settings = Settings()
     lake = Lake(settings.lake, load_specs())
     uri = mlflow_uri(settings)
@@ -66,6 +70,36 @@ def show(model: Model = "champion", as_json: Json = False) -> None:
         raise WrongInput("no model is champion; make one with `traffic model train`")
     aliases = [name for name, at in alias_versions(uri, specs).items() if at == report.version]
     _print(report.name, report.version, aliases, report.metrics, as_json)
+
+
+@app.command()
+def due(
+    as_json: Json = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 3 where no training is due.")
+    ] = False,
+) -> None:
+    """Say whether a training is worth it by `retraining` in specs/ops.yaml, and why."""
+    from dataclasses import asdict
+
+    from lakehouse.jobs.retraining import standing
+    from lakehouse.journal import now
+    from lakehouse.services import mlflow_uri
+    from lakehouse.settings import Settings
+    from lakehouse.tables import Lake
+    from ml.due import decide
+    from specs.loader import load_specs
+
+    settings = Settings()
+    lake = Lake(settings.lake, load_specs())
+    known = standing(lake, mlflow_uri(settings))
+    decision = decide(known, lake.specs.ops.retraining, at=now())
+    if as_json:
+        print(json.dumps({**asdict(decision), **asdict(known)}, default=str))
+    else:
+        print(f"{'due' if decision.is_due else 'not due'}: {decision.reason}")
+    if exit_code and not decision.is_due:
+        raise typer.Exit(NOT_DUE)
 
 
 @app.command()

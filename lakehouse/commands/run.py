@@ -6,19 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse import logs
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from lakehouse.jobs.model_watch import ModelWatch
     from lakehouse.jobs.stream import Stream
+    from lakehouse.metrics import Metrics
     from lakehouse.settings import Settings
 
 Once = Annotated[bool, typer.Option("--once", help="Stop when caught up.")]
 
 
 def _reconciliation(
-    spark: "SparkSession", settings: "Settings", stream: "Stream", models: "ModelWatch"
-) -> "Callable[[], None]":
+    spark: "SparkSession", settings: "Settings", stream: "Stream", models: "ModelWatch",
+    metrics: "Metrics",
+) -> "Callable[[], None]":  # fmt: skip
     """Reconciles late readings on a timer, beside the stream and on snapshots of its own.
 
     With every window it also looks what came of the scores, see `ModelGuard`.
@@ -35,7 +39,7 @@ def _reconciliation(
     from specs.errors import Unavailable
     from specs.loader import load_specs
 
-    lake = Lake(settings.lake, load_specs())
+    lake = Lake(settings.lake, load_specs(), metrics)
     guard = ModelGuard(lake, mlflow_uri(settings))
     guard_seconds = lake.specs.transforms.primary.size_seconds
     look_due = time.monotonic() + guard_seconds
@@ -66,21 +70,28 @@ def _reconciliation(
 
 def land(once: Once = False) -> None:
     """Land topic traffic_event in bronze, with its offsets, verdicts and dead letters."""
-    from ingestion.lander import Lander, LandingPace
+    from ingestion.lander import Lander, LandingPace, Membership
+    from lakehouse.metrics import Metrics
+    from lakehouse.metrics.endpoint import exposed
     from lakehouse.services import kafka_bootstrap
     from lakehouse.settings import Settings
     from lakehouse.signals import stop_on_signals
     from lakehouse.tables import Lake
     from specs.loader import load_specs
 
+    logs.tell_events()
     settings = Settings()
     stopped = stop_on_signals()
     pace = LandingPace(settings.land_max_records, settings.land_max_seconds)
-    lander = Lander(Lake(settings.lake, load_specs()), kafka_bootstrap(settings), pace)
-    try:
-        lander.run_once(stopped) if once else lander.run(stopped)
-    finally:
-        lander.close()
+    member = Membership(settings.land_member, settings.land_session_seconds)
+    specs = load_specs()
+    metrics = Metrics(specs.ops, "lander")
+    lander = Lander(Lake(settings.lake, specs, metrics), kafka_bootstrap(settings), pace, member)
+    with exposed(metrics, "lander", port=settings.metrics_port, targets=settings.targets):
+        try:
+            lander.run_once(stopped) if once else lander.run(stopped)
+        finally:
+            lander.close()
     print(json.dumps(lander.report()))
 
 
@@ -88,6 +99,9 @@ def stream(once: Once = False) -> None:
     """Build silver and gold from bronze, in micro-batches scored by the champion model."""
     from lakehouse.jobs import stream as job
     from lakehouse.jobs.model_watch import ModelWatch
+    from lakehouse.jobs.progress import StreamProgress, watch_model
+    from lakehouse.metrics import Metrics
+    from lakehouse.metrics.endpoint import exposed
     from lakehouse.publish import KafkaPublisher
     from lakehouse.services import kafka_bootstrap, mlflow_uri
     from lakehouse.settings import Settings
@@ -96,19 +110,30 @@ def stream(once: Once = False) -> None:
     from lakehouse.tables import Lake
     from specs.loader import load_specs
 
+    logs.tell_events()
     settings = Settings()
     stopped = stop_on_signals()
-    lake = Lake(settings.lake, load_specs())
+    specs = load_specs()
+    metrics = Metrics(specs.ops, "stream")
+    lake = Lake(settings.lake, specs, metrics)
     models = ModelWatch(mlflow_uri(settings), lake.specs, settings.model_poll_seconds)
     publisher = KafkaPublisher(kafka_bootstrap(settings))
     checkpoint = settings.checkpoints / "stream"
     stream = job.Stream(lake, checkpoint, publisher, models)
     pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_bytes)
     spark = session(settings)
-    beside = _reconciliation(spark, settings, stream, models)
-    query = stream.start(spark, pace, once=once)
-    try:
-        stream.run(query, stopped, beside)
-    finally:
-        stream.close()
+    reconcile = _reconciliation(spark, settings, stream, models, metrics)
+    watch_model(metrics, models)
+    with exposed(metrics, "stream", port=settings.metrics_port, targets=settings.targets):
+        query = stream.start(spark, pace, once=once)
+        progress = StreamProgress(metrics, query)
+
+        def beside() -> None:
+            progress.look()
+            reconcile()
+
+        try:
+            stream.run(query, stopped, beside)
+        finally:
+            stream.close()
     print(json.dumps(stream.report()))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse import logs
 from lakehouse.commands.kafka import Json
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def serve() -> None:
     from lakehouse.settings import Settings
     from specs.loader import load_specs
 
+    logs.tell_events()
     server.serve(Settings(), load_specs())
 
 

@@ -15,18 +15,28 @@ if TYPE_CHECKING:
 
 With = Annotated[
     list[str] | None,
-    typer.Option("--with", help="Also this server; repeatable. There are trino and superset."),
+    typer.Option("--with", help="Also trino, superset, monitoring or airflow; repeatable."),
+]
+Heal = Annotated[
+    bool,
+    typer.Option(
+        "--heal", help="Every server that was started before too; restart what does not answer."
+    ),
 ]
 
 
-def up(extra: With = None) -> None:
+def up(extra: With = None, heal: Heal = False) -> None:
     """Start the servers; those that run already are left alone."""
     from lakehouse.runtime import stack
     from lakehouse.settings import Settings
 
     for number in (signal.SIGTERM, signal.SIGHUP):  # clean up like after Ctrl-C
         signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
-    _print(stack.up(Settings(), (*stack.SERVERS, *_optional(extra or ()))))
+    settings = Settings()
+    wanted = [*stack.SERVERS, *_optional(extra or ())]
+    if heal:
+        wanted = stack.others(settings, (*wanted, *stack.present(settings)))
+    _print(stack.up(settings, wanted, heal=heal))
 
 
 def down() -> None:
@@ -57,17 +67,16 @@ def status(
 
 
 def _optional(names: "Sequence[str]") -> "Sequence[Server]":
-    from lakehouse.runtime.stack import OPTIONAL
+    from lakehouse.runtime.stack import GROUPS
     from specs.errors import WrongInput
 
-    known = {server.name: server for server in OPTIONAL}
     for name in names:
-        if name not in known:
-            raise WrongInput(f"no server {name!r}; there are {', '.join(known)}")
-    return [known[name] for name in dict.fromkeys(names)]
+        if name not in GROUPS:
+            raise WrongInput(f"no server {name!r}; there are {', '.join(GROUPS)}")
+    return [server for name in dict.fromkeys(names) for server in GROUPS[name]]
 
 
 def _print(found: "Sequence[Status]") -> None:
     for server in found:
         memory = f"{server.rss_bytes / 1e6:.0f} MB" if server.rss_bytes else ""
-        print(f"{server.name:<8} {server.state:<12} {server.endpoint or '':<24} {memory}".rstrip())
+        print(f"{server.name:<12} {server.state:<12} {server.endpoint or '':<24} {memory}".rstrip())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lakehouse.tables import Lake
 
+ALL_FILES = 2**31 - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -117,3 +118,17 @@ def told_through(lake: Lake, folder: Path) -> int:
     """Last bronze version that silver and gold have taken in; -1 before the first batch."""
     reached = told(lake, folder)
     return -1 if reached is None else reached.through
+
+
+def read_options(table: Path, folder: Path, max_bytes: int) -> dict[str, str]:
+    """How a stream reads the Delta table in ``table``.
+
+    Commit after commit, about ``max_bytes`` a batch, so that event time moves forward. Once the
+    first commits are cleaned up, a stream whose checkpoint was lost has to begin with all that the
+    table holds. Its files are in no order of event time, so they are one batch: nothing in it is
+    late, and no restart stands in the middle of them.
+    """
+    has_first = (table / "_delta_log" / f"{0:020}.json").exists()
+    if has_first or last_finished(folder) is not None:
+        return {"startingVersion": "0", "maxBytesPerTrigger": str(max_bytes)}
+    return {"maxFilesPerTrigger": str(ALL_FILES)}

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.failpoints import failpoint
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
 from lakehouse.tables import Commit, Lake, Note, Passed, Step
@@ -86,14 +87,20 @@ def passed(gate: Gate, rows: pa.Table, journal: Journal, *, always: bool = False
     Raises:
         GateFailed: a row or the batch breaks a rule; the refusal is in the books.
     """
+    failpoint("gate.before", gate.table_name)
+    metrics, began, cpu_before = journal.metrics, time.perf_counter(), gate.cpu_seconds
     try:
         result = gate.check(rows, always=always)
     except BatchRefused as refused:
         note_refusal(refused, journal)
         raise
+    seconds, cpu_seconds = time.perf_counter() - began, gate.cpu_seconds - cpu_before
+    metrics.observe("traffic_gate_duration_seconds", seconds, table=gate.table_name)
+    metrics.count("traffic_gate_cpu_seconds_total", cpu_seconds, table=gate.table_name)
     at = now()
     if result is not None:
         journal.note(result.row(at))
+    failpoint("gate.after", gate.table_name)
     return Passed(at.isoformat(), rows.num_rows, None if result is None else result.run_id)
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.failpoints import failpoint
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.segments import Segments
@@ -37,6 +38,7 @@ class Gold:
         for gated in (self.scores, self.kpis):
             gated.gate.warm_up()
         self._grid: RollingGrid | None = None
+        self._owes_scores = False
 
     def forget_history(self) -> None:
         """Read the features' history again: silver or the road segments were changed."""
@@ -60,6 +62,9 @@ class Gold:
     ) -> int:
         """Score the ``changed`` rows of silver and commit scores and KPIs.
 
+        After batches without a model the first one with it scores all open windows; those that
+        became final meanwhile are left to `Reconciler`.
+
         The KPIs come last, once Kafka has taken everything, and with every batch: their progress is
         the stream's.
 
@@ -79,8 +84,13 @@ class Gold:
         """
         seconds = self._lake.specs.transforms.primary.size_seconds
         primary = changed.filter(pc.equal(changed["window_seconds"], seconds))
+        if self._owes_scores:
+            still_open = opened.filter(pc.equal(opened["window_seconds"], seconds))
+            primary = pa.concat_tables([still_open, primary.filter(primary["is_final"])])
         written = self._score(primary, note, writer, batch_id) if primary.num_rows else 0
+        failpoint("stream.before_flush")
         self._publisher.flush()
+        failpoint("stream.between_scores_and_kpis")
         final = changed.filter(changed["is_final"])
         kpis = network_kpi(pa.concat_tables([opened, final]), self._lake.specs, at=now())
         touched = pc.is_in(kpis["window_start"], pc.unique(primary["window_start"]))
@@ -92,6 +102,7 @@ class Gold:
             self._grid = self._seeded_grid()
         grid = self._grid.update(primary)
         model = self._models.model if self._models else None
+        self._owes_scores = model is None
         if model is None:
             return 0
         rows = scores(model, grid, primary, scored_at=now())

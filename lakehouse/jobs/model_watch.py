@@ -5,6 +5,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lakehouse.failpoints import failpoint
 from ml.registry import CHALLENGER, CHAMPION, alias_versions, load_version
 from specs.errors import TrafficError, Unavailable
 from specs.loader import Specs
@@ -19,7 +20,8 @@ class ModelWatch:
     """Keeps champion and challenger loaded; a new one is swapped in between two batches.
 
     The registry is asked from a thread of its own, so that a slow or dead registry never holds up
-    a batch. While it is down the models in hand go on scoring. A challenger that cannot be used
+    a batch. While it is down the models in hand go on scoring; where there is no champion in hand,
+    what becomes final meanwhile is scored later, by `Reconciler`. A challenger that cannot be used
     is left out: nothing hangs on it.
     """
 
@@ -35,7 +37,7 @@ class ModelWatch:
         try:
             self._ask()
         except Unavailable as error:
-            log.warning("%s; silver goes on, gold waits for it", error)
+            log.warning("%s; silver goes on, gold waits for it and catches up", error)
         if self._model is None:
             log.warning("no model is champion yet: silver goes on, gold waits for one")
         self._thread = threading.Thread(target=self._watch, name="model-watch", daemon=True)
@@ -84,7 +86,9 @@ class ModelWatch:
         aliases = alias_versions(self._tracking_uri, self._specs)
         version = aliases.get(CHAMPION)
         if version is not None and (self._model is None or version != self._model.version):
+            failpoint("model.swap_begun")
             self._model = load_version(self._tracking_uri, self._specs, version)
+            failpoint("model.swap_done")
             log.warning("model version %s scores from the next batch on", version)
         shadow = aliases.get(CHALLENGER)
         if shadow is None or shadow == self._refused:

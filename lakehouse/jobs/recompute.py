@@ -1,13 +1,15 @@
 """Backfill and correction: the stream's transforms over a range of bronze or silver."""
 
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.failpoints import failpoint
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.segments import Segments
@@ -21,12 +23,14 @@ from lakehouse.transforms.segment_metric import segment_metric
 from lakehouse.transforms.window_aggregate import window_aggregate
 from ml.grid import SpeedGrid
 from ml.score import scores
+from specs.tables import history_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from ml.score import LoadedModel
 
+log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"
 CHUNK = timedelta(days=1)
@@ -67,9 +71,12 @@ class Range:
 class SilverRecompute:
     """Recomputes windows of silver.segment_metric from bronze."""
 
-    def __init__(self, spark: "SparkSession", lake: Lake, publisher: Publisher) -> None:
-        """Work on ``lake`` with the transforms of its specs."""
+    def __init__(
+        self, spark: "SparkSession", lake: Lake, publisher: Publisher, source: str | None = None
+    ) -> None:
+        """Work on ``lake`` with the transforms of its specs; with ``source`` on that one alone."""
         self._lake, self._spark, self._publisher = lake, spark, publisher
+        self._source = source
         self._journal = Journal(lake, [SILVER])
         self._segments = Segments(lake)
         self._silver = GatedTable(lake, SILVER, self._journal, publisher)
@@ -105,22 +112,33 @@ class SilverRecompute:
         rows = segment_metric(
             aggregates, self._segments.rows, self._lake.specs, watermark=watermark, at=now()
         )
+        if self._source is not None:
+            rows = rows.filter(pc.equal(rows["source"], self._source))
         table = self._silver.table
         table.refresh()
-        changed = changed_rows(rows, table.read(where=part.window_starts()), table.spec)
-        return _merge(self._lake, self._silver, changed, "recompute")
+        existing = table.read(where=part.window_starts())
+        return _correct(self._lake, self._silver, rows, existing)
 
 
 class GoldRecompute:
     """Recomputes scores and KPIs from silver with one model."""
 
-    def __init__(self, lake: Lake, model: "LoadedModel | None", publisher: Publisher) -> None:
-        """Score with ``model``; without one only the KPIs are made."""
+    def __init__(
+        self, lake: Lake, model: "LoadedModel | None", publisher: Publisher,
+        source: str | None = None,
+    ) -> None:  # fmt: skip
+        """Score with ``model``; without one only the KPIs are made. ``source``: only that one."""
         self._lake, self._model, self._publisher = lake, model, publisher
+        self._source = source
         self._journal = Journal(lake, [SCORES, KPI])
         self._segments = Segments(lake)
         self._scores = GatedTable(lake, SCORES, self._journal, publisher)
         self._kpis = GatedTable(lake, KPI, self._journal)
+
+    @property
+    def has_model(self) -> bool:
+        """It makes scores, not only KPIs."""
+        return self._model is not None
 
     def recompute(self, asked: Range) -> int:
         """Bring scores and KPIs of windows that start in ``asked`` up to silver; rows written.
@@ -142,6 +160,8 @@ class GoldRecompute:
         known = Range(part.start - history, part.end).window_starts()
         rows = silver.read(where=known & (pc.field("window_seconds") == seconds))
         asked = rows.filter(pc.greater_equal(rows["window_start"], part.start))
+        if self._source is not None:  # the history of its neighbours stays
+            asked = asked.filter(pc.equal(asked["source"], self._source))
         if not asked.num_rows:
             return 0
         written = self._write_kpis(asked, part)
@@ -151,8 +171,7 @@ class GoldRecompute:
             table = self._scores.table
             table.refresh()
             existing = table.read(where=part.window_starts())
-            changed = changed_rows(made, existing, table.spec)
-            written += _merge(self._lake, self._scores, changed, "recompute")
+            written += _correct(self._lake, self._scores, made, existing, with_finality=True)
         return written
 
     def _write_kpis(self, metrics: pa.Table, part: Range) -> int:
@@ -161,14 +180,41 @@ class GoldRecompute:
         starts = pc.field("window_start")
         existing = table.read(where=(starts >= part.start) & (starts < part.end))
         made = network_kpi(metrics, self._lake.specs, at=now())
-        return _merge(self._lake, self._kpis, changed_rows(made, existing, table.spec), "recompute")
+        return _correct(self._lake, self._kpis, made, existing)
 
 
-def _merge(lake: Lake, gated: GatedTable, rows: pa.Table, job: str) -> int:
-    """Gate, commit and publish ``rows``; no row, no commit."""
+def _correct(
+    lake: Lake, gated: GatedTable, made: pa.Table, existing: pa.Table,
+    *, with_finality: bool = False,
+) -> int:  # fmt: skip
+    """Gate, commit and publish what differs from the ``existing`` rows; no row, no commit.
+
+    What is replaced goes to the table's history first: a crash between the two repeats and loses
+    nothing.
+    """
+    table = gated.table
+    rows = changed_rows(made, existing, table.spec, with_finality=with_finality)
     if not rows.num_rows:
         return 0
-    note = Note(job=job, spec_version=lake.specs.version, verdicts={"corrected": rows.num_rows})
-    commit = gated.merge(rows, note, always=True)
+    note = Note(
+        job="recompute", spec_version=lake.specs.version, verdicts={"corrected": rows.num_rows}
+    )
+    note = replace(note, gate=gated.check(rows, always=True))
+    kept = history_of(table.spec)
+    if kept is not None:
+        keys = ", ".join(table.spec.key)
+        replaced = select(
+            f"SELECT * FROM existing SEMI JOIN rows USING ({keys})", existing=existing, rows=rows
+        )
+        if replaced.num_rows:
+            lake.table(kept.table).merge(
+                replaced, Note(job="recompute", spec_version=note.spec_version)
+            )
+    failpoint("recompute.between_history_and_rows")
+    commit = table.merge(rows, note)
     gated.publish(rows)
+    log.info("rows corrected", extra={"facts": {
+        "job": note.job, "table": commit.table, "table_version": commit.version,
+        "rows": commit.rows_written,
+    }})  # fmt: skip
     return commit.rows_written

@@ -18,6 +18,7 @@ from lakehouse.added_files import added_files, oldest_commit
 from lakehouse.jobs.bronze_panes import BRONZE
 from lakehouse.jobs.checkpoint import Told, told, writer
 from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompute
+from lakehouse.jobs.unscored import first_scored, unscored
 from lakehouse.sql import select
 from lakehouse.tables import Lake, Note, Step
 from specs.errors import Fenced
@@ -138,7 +139,10 @@ def touched_ranges(starts: list[datetime], *, before: timedelta, after: timedelt
 
 
 class Reconciler:
-    """Brings late readings into silver and gold, again and again at little cost."""
+    """Brings late readings into silver and gold, and scores that no model was there to make.
+
+    Does it again and again, at little cost.
+    """
 
     def __init__(
         self,
@@ -150,9 +154,13 @@ class Reconciler:
         """Follow the stream of ``checkpoint``; ``gold`` recomputes with the champion of now."""
         self._lake, self._checkpoint = lake, checkpoint
         self._silver, self._gold = silver, gold
+        self._scored_until: datetime | None = None
 
     def reconcile(self) -> int:
-        """Recompute the final windows that lack readings; returns the rows of silver written.
+        """Recompute the final windows that lack readings or scores.
+
+        Returns:
+            Rows of silver that were written.
 
         Raises:
             GateFailed: a row breaks a rule; nothing of its day was committed.
@@ -166,6 +174,7 @@ class Reconciler:
         before = silver.progress(name)
         found = late(self._lake, -1 if before is None else before, reached)
         written = self._recompute(uncounted(self._lake, found.starts))
+        self._score(reached.watermark)
         if found.through > (-1 if before is None else before):
             note = Note(job="reconcile", spec_version=self._lake.specs.version)
             silver.refresh()
@@ -189,3 +198,16 @@ class Reconciler:
         for part in touched_ranges(starts, before=timedelta(0), after=reach):
             gold.recompute(part)
         return written
+
+    def _score(self, until: datetime) -> None:
+        """Score the windows that ended up to ``until`` and have no score."""
+        since = self._scored_until or first_scored(self._lake)
+        if since is None or not (starts := unscored(self._lake, since, until)):
+            self._scored_until = since and max(since, until)
+            return
+        gold = self._gold()
+        if gold.has_model:
+            size = timedelta(seconds=self._lake.specs.transforms.primary.size_seconds)
+            for part in touched_ranges(starts, before=timedelta(0), after=size):
+                gold.recompute(part)
+            self._scored_until = max(since, until)

@@ -5,24 +5,29 @@ ahead of the tables; a start brings them up to it from bronze.
 """
 
 import gc
+import logging
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.jobs.bronze_panes import BRONZE
-from lakehouse.jobs.checkpoint import Span, last_finished, span, writer
+from lakehouse.failpoints import failpoint
+from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
+from lakehouse.jobs.checkpoint import Span, last_finished, read_options, span, writer
+from lakehouse.jobs.dropped import Dropped, dropped, keep, verdicts
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.one_behind import OneBehind
 from lakehouse.jobs.open_windows import OpenWindows
 from lakehouse.jobs.segments import Segments
-from lakehouse.jobs.windows import Windows
+from lakehouse.jobs.windows import FAR_FUTURE, Windows
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
 from lakehouse.tables import Lake, Note
@@ -33,9 +38,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
+log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 POLL_SECONDS = 0.5
+Summed = tuple[pa.Table, Dropped]
 
 
 @dataclass(frozen=True)
@@ -88,20 +95,25 @@ class Stream:
         Raises:
             GateFailed: what an earlier run left to do was refused.
         """
-        self._lake.table(BRONZE)
-        self._stopping, self._tables_side = False, OneBehind()
-        self._windows = Windows(self._lake, self._checkpoint, spark)
-        self._take_up()
+        bronze = self._lake.table(BRONZE).folder
+        spec = self._lake.specs.transforms
+        started: Future[StreamingQuery] = Future()
+        read_panes = partial(bronze_panes, spark, self._lake, end=FAR_FUTURE)
+
+        def sum_up(readings: "DataFrame") -> Summed:
+            return pane_aggregate(readings, spec).toArrow(), dropped(started.result())
+
+        self.take_up(Windows(spec, self._checkpoint, read_panes), sum_up)
         events = (
             spark.readStream.format("delta")
-            .option("startingVersion", 0)  # commit after commit, so that event time moves forward
-            .option("maxBytesPerTrigger", pace.max_bytes)
-            .load(str(self._lake.folder(BRONZE)))
+            .options(**read_options(bronze, self._checkpoint, pace.max_bytes))
+            .option("ignoreDeletes", True)  # days past their retention
+            .load(str(bronze))
         )
         every = f"{round(pace.trigger_seconds * 1000)} milliseconds"
         trigger = {"availableNow": True} if once else {"processingTime": every}
-        return (
-            distinct_readings(events, self._lake.specs.transforms)
+        query = (
+            distinct_readings(events, spec)
             .writeStream.queryName("traffic-stream")
             .outputMode("append")
             .option("checkpointLocation", str(self._checkpoint))
@@ -109,6 +121,8 @@ class Stream:
             .foreachBatch(self.take_batch)
             .start()
         )
+        started.set_result(query)
+        return query
 
     def take_batch(self, readings: "DataFrame", batch_id: int) -> None:
         """Sum up one micro-batch and hand it on to silver and gold.
@@ -124,8 +138,10 @@ class Stream:
         with self._one_batch:
             if self._stopping:
                 raise Stopped
-            panes = pane_aggregate(readings, self._lake.specs.transforms).toArrow()
+            panes, left_out = self._sum_up(readings)
             plan = span(self._checkpoint, batch_id)
+            keep(self._checkpoint, batch_id, left_out)
+            failpoint("stream.batch_begun")
             self._tables_side.take(lambda: self._bring(panes, plan, batch_id))
 
     def run(
@@ -165,10 +181,24 @@ class Stream:
             if session is not None:
                 session.sparkContext.setLogLevel("OFF")  # Spark is loud about being interrupted
             query.stop()
+        self.finish()
+
+    def finish(self) -> None:
+        """Wait until silver and gold have the batch at hand; raises what refused it."""
         self._tables_side.finish()
 
-    def _take_up(self) -> None:
-        """Bring into the tables what the checkpoint has finished and they lack."""
+    def take_up(self, windows: Windows, sum_up: "Callable[[DataFrame], Summed]") -> None:
+        """Bring into the tables what the checkpoint has finished and they lack.
+
+        Args:
+            windows: nothing summed up yet.
+            sum_up: `pane_aggregate` of a micro-batch's readings, and what Spark left out of it.
+
+        Raises:
+            GateFailed: it was refused.
+        """
+        self._stopping, self._tables_side, self._windows = False, OneBehind(), windows
+        self._sum_up = sum_up
         finished = last_finished(self._checkpoint)
         told = None
         if finished is not None:
@@ -179,6 +209,7 @@ class Stream:
         lacking = told is None or told < finished
         self._windows.read_anew(min(told or 0, finished), finished, tell=lacking)
         if lacking:
+            failpoint("stream.taking_up")
             self._bring(None, span(self._checkpoint, finished), finished)
 
     def _bring(self, panes: pa.Table | None, plan: Span, batch_id: int) -> None:
@@ -201,17 +232,30 @@ class Stream:
             rows, pa.scalar(plan.watermark, TIMESTAMP), pa.scalar(at, TIMESTAMP)
         )
         note, name = self._note(plan, batch_id), writer(self._checkpoint)
-        if rows.num_rows:
-            self.done.silver_rows += self.silver.merge_batch(rows, note, name, batch_id)
+        silver_rows, left_out = 0, verdicts(self._checkpoint, batch_id)
+        if rows.num_rows or left_out:
+            told = replace(note, verdicts=left_out)
+            silver_rows = self.silver.merge_batch(rows, told, name, batch_id)
             self.silver.publish(rows, news_only=True)
             self.done.batches += 1
-        self.done.score_rows += self.gold.take(rows, self._open.rows, note, name, batch_id)
+        failpoint("stream.between_silver_and_gold")
+        score_rows = self.gold.take(rows, self._open.rows, note, name, batch_id)
+        failpoint("stream.batch_done")
+        self.done.silver_rows += silver_rows
+        self.done.score_rows += score_rows
         self._journal.write_if_due()
+        log.info("batch streamed", extra={"facts": {
+            "job": "stream", "batch_id": batch_id, "bronze_versions": plan.versions,
+            "silver_rows": silver_rows, "score_rows": score_rows,
+        }})  # fmt: skip
 
     def report(self) -> dict[str, float]:
         """What the commits reported, and the CPU time of the gates."""
         gates = (self.silver.gate, self.gold.scores.gate, self.gold.kpis.gate)
-        return {**asdict(self.done), "gate_cpu_seconds": sum(gate.cpu_seconds for gate in gates)}
+        return {
+            **asdict(self.done), "gate_cpu_seconds": sum(gate.cpu_seconds for gate in gates),
+            "metrics_cpu_seconds": self._lake.metrics.cpu_seconds,
+        }  # fmt: skip
 
     def close(self) -> None:
         """Write the books."""

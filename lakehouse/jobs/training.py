@@ -1,5 +1,6 @@
 """Silver history to a registered model."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from lakehouse.jobs.evaluation import History
@@ -7,6 +8,8 @@ from lakehouse.tables import Lake
 
 if TYPE_CHECKING:
     from ml.train import Metrics
+
+log = logging.getLogger(__name__)
 
 
 def train_model(
@@ -29,4 +32,8 @@ def train_model(
     version = register(
         trained, tracking_uri, lake.specs, table_versions=history.versions, as_champion=as_champion
     )
+    log.info("model registered", extra={"facts": {
+        "job": "train", "model": lake.specs.ml.model_name, "model_version": version,
+        "table_versions": history.versions,
+    }})  # fmt: skip
     return version, trained.metrics

@@ -2,29 +2,31 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.jobs.bronze_panes import bronze_panes
-from lakehouse.jobs.checkpoint import position, span
-from lakehouse.tables import Lake
+from lakehouse.jobs.checkpoint import Position, position, span
 from lakehouse.transforms.window_aggregate import add_panes, window_aggregate
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from specs.transforms import TransformSpec
 
 FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class ReadPanes(Protocol):
+    """Sums up the panes of bronze from ``start`` on, as far as ``reached``."""
+
+    def __call__(self, *, start: datetime, reached: Position) -> pa.Table:
+        """What `pane_aggregate` gives."""
 
 
 class Windows:
     """Keeps the sums of each pane that an open window may hold, and adds each batch's to them."""
 
-    def __init__(self, lake: Lake, checkpoint: Path, spark: "SparkSession") -> None:
+    def __init__(self, spec: TransformSpec, checkpoint: Path, read_panes: ReadPanes) -> None:
         """Start without a pane, as before the first batch."""
-        self._lake, self._checkpoint, self._spark = lake, checkpoint, spark
-        self._spec = lake.specs.transforms
+        self._spec, self._checkpoint, self._read_panes = spec, checkpoint, read_panes
         self._panes: pa.Table | None = None
         self._all_past: datetime | None = None
 
@@ -40,7 +42,7 @@ class Windows:
         self._all_past = watermark if tell else None
         start = self._first_pane_end(watermark) - timedelta(seconds=self._spec.pane_seconds)
         reached = position(self._checkpoint, through)
-        self._panes = bronze_panes(self._spark, self._lake, start, FAR_FUTURE, reached)
+        self._panes = self._read_panes(start=start, reached=reached)
 
     def changed(self, panes: pa.Table | None, watermark: datetime) -> pa.Table:
         """Sums of the windows that hold one of ``panes``, or of all open ones, see `read_anew`.

@@ -125,6 +125,12 @@ def members(run: Path) -> dict[str, list[psutil.Process]]:
     return found
 
 
+def own(run: Path) -> str | None:
+    """Name of the server of a folder that this process is a child of, if it is one."""
+    mark = os.environ.get(MARK)
+    return Path(mark).name if mark and Path(mark).parent == run else None
+
+
 def stop(run: Path, names: Iterable[str], *, grace_seconds: float = 20.0) -> None:
     """End servers with all their children, and remove their records.
 

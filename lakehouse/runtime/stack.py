@@ -13,9 +13,11 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from lakehouse.runtime import process
+from lakehouse.runtime.airflow import AIRFLOW
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.lock import only_one
 from lakehouse.runtime.mlflow import MLFLOW
+from lakehouse.runtime.monitoring import MONITORING
 from lakehouse.runtime.ports import check_port_is_free
 from lakehouse.runtime.server import Server, free_port
 from lakehouse.runtime.superset import SUPERSET
@@ -26,8 +28,15 @@ from specs.errors import Unavailable
 SERVERS: tuple[Server, ...] = (KAFKA, MLFLOW)
 """What ``traffic up`` starts."""
 
-OPTIONAL: tuple[Server, ...] = (TRINO, SUPERSET)
+GROUPS: dict[str, tuple[Server, ...]] = {
+    "trino": (TRINO,),
+    "superset": (SUPERSET,),
+    "monitoring": MONITORING,
+    "airflow": (AIRFLOW,),
+}
 """What it starts where ``--with`` names it."""
+
+OPTIONAL: tuple[Server, ...] = tuple(server for group in GROUPS.values() for server in group)
 
 FREE_BYTES = 10**9
 """Below this much free disk nothing is started: a broker on a full disk halts."""
@@ -60,11 +69,13 @@ def up(
     settings: Settings,
     servers: Sequence[Server] = SERVERS,
     *,
+    heal: bool = False,
     tell: Callable[[str], None] = _tell,
 ) -> list[Status]:
     """Have these servers running and answering; those that are already are left alone.
 
-    When one cannot be started, or the caller is interrupted, those started here are stopped.
+    With ``heal`` one that lives without answering is stopped first, and so started anew. When one
+    cannot be started, or the caller is interrupted, those started here are stopped.
 
     Raises:
         Unavailable: a download, a port or the disk is not to be had, or a server ended or did not
@@ -72,6 +83,8 @@ def up(
         WrongInput: ``settings`` name a Java that cannot run them.
     """
     with only_one(settings.run):
+        if heal:
+            _stop_unresponsive(settings, servers, tell)
         live = _live(settings.run)
         absent = [server for server in servers if server.name not in live]
         started: list[str] = []
@@ -110,9 +123,23 @@ def status(settings: Settings, servers: Sequence[Server] | None = None) -> list[
         servers: by default those of every ``traffic up``, and the optional ones that were started.
     """
     recorded = process.records(settings.run)
-    if servers is None:
-        servers = (*SERVERS, *(server for server in OPTIONAL if server.name in recorded))
+    servers = present(settings) if servers is None else servers
     return [_status(settings, server, recorded.get(server.name)) for server in servers]
+
+
+def present(settings: Settings) -> tuple[Server, ...]:
+    """The servers of every ``traffic up``, and the optional ones that were started."""
+    recorded = process.records(settings.run)
+    return (*SERVERS, *(server for server in OPTIONAL if server.name in recorded))
+
+
+def others(settings: Settings, servers: Sequence[Server]) -> list[Server]:
+    """Each of ``servers`` once, but for the one that this process is a part of.
+
+    A command that a server runs does not restart it.
+    """
+    own = process.own(settings.run)
+    return [server for server in dict.fromkeys(servers) if server.name != own]
 
 
 def endpoints(home: Path) -> dict[str, str]:
@@ -140,6 +167,16 @@ def running(settings: Settings, servers: Sequence[Server] = SERVERS) -> Iterator
 def _live(run: Path) -> dict[str, process.Record]:
     recorded = process.records(run)
     return {name: record for name, record in recorded.items() if process.leader(record)}
+
+
+def _stop_unresponsive(
+    settings: Settings, servers: Sequence[Server], tell: Callable[[str], None]
+) -> None:
+    live = _live(settings.run)
+    sick = [s.name for s in servers if s.name in live and not s.answers(live[s.name].port)]
+    for name in sick:
+        tell(f"{name} lives and does not answer: restarted")
+    process.stop(settings.run, sick)
 
 
 def _start(settings: Settings, servers: Sequence[Server], started: list[str]) -> None:

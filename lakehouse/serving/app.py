@@ -9,12 +9,12 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.staticfiles import StaticFiles
 
+from lakehouse.metrics import Metrics
 from lakehouse.serving import openapi, problems
 from lakehouse.serving.follower import Follower
 from lakehouse.serving.guard import Door, Guard
 from lakehouse.serving.history_routes import history_router
 from lakehouse.serving.live_routes import STATIC, live_router
-from lakehouse.serving.metrics import ApiMetrics
 from lakehouse.serving.questions import questions
 from lakehouse.serving.ready import Ready
 from lakehouse.serving.segment_routes import segment_router
@@ -22,15 +22,15 @@ from lakehouse.serving.service import Service
 from specs.loader import Specs
 
 
-def create_app(specs: Specs, follower: Follower, door: Door) -> FastAPI:
+def create_app(specs: Specs, follower: Follower, door: Door, metrics: Metrics) -> FastAPI:
     """Build the API and the live map.
 
     Args:
         specs: the specs in force.
         follower: holds what is served; it follows while the application runs.
         door: who is let in.
+        metrics: of this process.
     """
-    metrics = ApiMetrics(specs.ops)
     service = Service(specs, follower, metrics, questions(specs))
     service.watch()
 

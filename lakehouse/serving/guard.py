@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lakehouse.journal import now
+from lakehouse.metrics import Metrics
 from lakehouse.serving.keys import KeyStore
-from lakehouse.serving.metrics import ApiMetrics
 from lakehouse.serving.problems import problem
 from lakehouse.serving.rate_limit import RateLimit
 
@@ -62,7 +62,7 @@ class Door:
 class Guard:
     """ASGI middleware: door, rate limit, security headers, latency."""
 
-    def __init__(self, app: ASGIApp, door: Door, metrics: ApiMetrics) -> None:
+    def __init__(self, app: ASGIApp, door: Door, metrics: Metrics) -> None:
         """Stand before ``app``."""
         self._app, self._door, self._metrics = app, door, metrics
 
@@ -88,7 +88,10 @@ class Guard:
         finally:
             route = getattr(scope.get("route"), "path", "none")
             if route != LIVE_ROUTE:
-                self._metrics.observe(route, status, time.perf_counter() - began)
+                self._metrics.observe(
+                    "traffic_api_request_duration_seconds", time.perf_counter() - began,
+                    route=route, status=status,
+                )  # fmt: skip
 
     def _refusal(
         self, request: Request

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
-from lakehouse.serving.metrics import MEDIA_TYPE
+from lakehouse.metrics import MEDIA_TYPE
 from lakehouse.serving.openapi import REFUSALS
 from lakehouse.serving.problems import documented, problem
 from lakehouse.serving.rows import Row, Status

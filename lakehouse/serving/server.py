@@ -11,6 +11,8 @@ from typing import Any
 
 import uvicorn
 
+from lakehouse.metrics import Metrics
+from lakehouse.metrics.endpoint import exposed
 from lakehouse.serving.app import create_app
 from lakehouse.serving.follower import Follower
 from lakehouse.serving.guard import Door, is_loopback
@@ -108,8 +110,9 @@ def serve(settings: Settings, specs: Specs) -> None:
     door = Door(
         keys, where.needs_key, is_loopback(where.host) and not settings.api_behind_proxy, rate
     )
+    metrics = Metrics(specs.ops, "api")
     config = uvicorn.Config(
-        create_app(specs, follower, door),
+        create_app(specs, follower, door, metrics),
         host=where.host, port=where.port, log_level="warning", access_log=False,
         server_header=False, date_header=True, proxy_headers=False,
         limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=GOODBYE_SECONDS,
@@ -126,7 +129,8 @@ def serve(settings: Settings, specs: Specs) -> None:
     told = f"live map and API at {where.url} ({keys_are})"
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()  # what was imported stays; to look through it took the collector a quarter second
-    _Server(config, follower, told).run(sockets=[bound])
+    with exposed(metrics, "api", port=settings.metrics_port, targets=settings.targets):
+        _Server(config, follower, told).run(sockets=[bound])
 
 
 def _tls(where: Listening) -> dict[str, Any]:

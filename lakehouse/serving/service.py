@@ -7,9 +7,9 @@ from fastapi import Request, Response
 from starlette.datastructures import Headers
 
 from lakehouse.journal import now
+from lakehouse.metrics import Metrics
 from lakehouse.serving.answers import Body, Question, Rendering, question_of, respond
 from lakehouse.serving.follower import Follower
-from lakehouse.serving.metrics import ApiMetrics
 from lakehouse.serving.questions import Questions
 from lakehouse.serving.rows import Status
 from lakehouse.serving.snapshot import Snapshot
@@ -25,14 +25,14 @@ class Service:
     Attributes:
         specs: the specs in force.
         follower: has the newest complete snapshot.
-        metrics: of the API itself.
+        metrics: of this process.
         questions: parameters of the endpoints.
         streams: open connections for live updates.
     """
 
     specs: Specs
     follower: Follower
-    metrics: ApiMetrics
+    metrics: Metrics
     questions: Questions
     streams: int = field(default=0)
     _under_way: dict[tuple[int, Question], asyncio.Task[Body]] = field(default_factory=dict)

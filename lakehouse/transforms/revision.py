@@ -17,13 +17,16 @@ def compared_columns(table: TableSpec) -> list[str]:
     ]  # fmt: skip
 
 
-def changed_rows(recomputed: pa.Table, existing: pa.Table, table: TableSpec) -> pa.Table:
+def changed_rows(
+    recomputed: pa.Table, existing: pa.Table, table: TableSpec, *, with_finality: bool = False
+) -> pa.Table:
     """Rows of ``recomputed`` that ``existing`` lacks or has otherwise.
 
     Args:
         recomputed: rows of ``table``, no key twice.
         existing: rows of ``table`` as committed.
         table: names the key and the columns that count.
+        with_finality: a row that is final now and was not counts, too; it keeps its revision.
 
     Returns:
         Rows in the schema of ``table``. Where it has a ``revision``, that is one more than the
@@ -32,7 +35,7 @@ def changed_rows(recomputed: pa.Table, existing: pa.Table, table: TableSpec) -> 
     schema = arrow_schema(table)
     differs = " OR ".join(f"new.{c} IS DISTINCT FROM old.{c}" for c in compared_columns(table))
     columns = ", ".join(
-        "CAST(coalesce(old.revision + 1, new.revision) AS INTEGER) AS revision"
+        f"CAST(coalesce(old.revision + ({differs})::INTEGER, new.revision) AS INTEGER) AS revision"
         if name == "revision" else f"new.{name}"
         for name in schema.names
     )  # fmt: skip
@@ -40,6 +43,7 @@ def changed_rows(recomputed: pa.Table, existing: pa.Table, table: TableSpec) -> 
     query = f"""
         SELECT {columns} FROM recomputed AS new LEFT JOIN existing AS old ON {match}
         WHERE old.{table.key[0]} IS NULL OR {differs}
+            {"OR new.is_final AND NOT old.is_final" if with_finality else ""}
         ORDER BY {", ".join(f"new.{name}" for name in table.key)}
     """
     return select(query, recomputed=recomputed, existing=existing).cast(schema)

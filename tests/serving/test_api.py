@@ -10,6 +10,8 @@ import pytest
 from benchmarks.city_batches import CityBatches
 from lakehouse.journal import now
 from lakehouse.serving.keys import KeyStore
+from specs.loader import Specs
+from tests.scraped import names_told
 from tests.serving.conftest import SEGMENTS, Api, served, until_ready
 
 pytestmark = pytest.mark.stack
@@ -118,12 +120,14 @@ def test_another_site_cannot_use_the_browser_to_read_it(api: Api) -> None:
     assert api.get("/congestion?limit=1", Host="elsewhere.example").status == 421
 
 
-def test_health_metrics_and_openapi(api: Api) -> None:
+def test_health_metrics_and_openapi(api: Api, city: CityBatches, specs: Specs) -> None:
     assert api.get("/healthz").json == {"status": "ok"}
     assert api.get("/readyz").json == {"status": "ready"}
     text = api.get("/metrics").body.decode()
     assert 'traffic_api_request_duration_seconds_count{route="/healthz",status="200"}' in text
     assert "traffic_api_data_age_seconds " in text
+    told = names_told(city.lake.root.parent / "run" / "targets", "api")
+    assert told == {one.name for one in specs.ops.metrics if "api" in one.by}
     document = api.get("/openapi.json").json
     assert document["components"]["schemas"]["NetworkKpi"]["properties"]["congested_ratio"]
 

@@ -1,6 +1,7 @@
 """The stream gives the rows of a recompute, however readings are split, repeated or delayed."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from lakehouse.ledger import project
 from specs.errors import Unavailable
 from specs.loader import Specs
 from specs.tables import TopicSpec
@@ -115,6 +117,20 @@ def test_what_the_watermark_drops_is_reconciled_one_revision_up(make: MakePipeli
     batch.recompute()
     assert pipeline.rows() == batch.rows()
     assert batch.recompute() == 0
+
+
+def test_the_ledger_tells_what_a_batch_left_out(make: MakePipeline) -> None:
+    pipeline = make()
+    pipeline.land(at(0, 0), at(1, 1500), at(0, 0))
+    pipeline.run()
+    pipeline.land(at(2, 10), at(3, 900), at(1, 1500), at(1, 1500), at(4, 900.001))
+    pipeline.run()  # the watermark stands at 900
+    project(pipeline.lake(), [SILVER])
+    rows = pipeline.lake().table("ops.ledger").read().to_pylist()
+    told = Counter[str]()
+    for row in rows:
+        told.update(dict(row["verdicts"]))
+    assert told == {"duplicate": 3, "late": 2}
 
 
 class Crashing(MemoryPublisher):

@@ -38,6 +38,7 @@ from quality.refusal import BatchRefused
 from specs.errors import Fenced
 from specs.loader import Specs
 from tests.edited_specs import edited_specs
+from tests.scraped import names_told
 
 pytestmark = pytest.mark.stack
 
@@ -377,11 +378,13 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
         traffic.run("land", "--once")
         wait_for(lambda: told_through(lake, checkpoint) == bronze.refresh(), stream)
         wait_for(lambda: all(check.is_ok for check in balance(lake, city.offsets())), stream)
+        told = names_told(settings.targets, "stream")
     finally:
         stream.terminate()
     assert int(str(Commands.result(stream)["score_rows"])) > 0
 
     # Validate.
+    assert told == {one.name for one in city.specs.ops.metrics if "stream" in one.by}
     assert second == first + 1
     by_window = versions_by_window(lake)
     newest = {window: found for window, found in by_window.items()

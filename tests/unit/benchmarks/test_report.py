@@ -57,7 +57,10 @@ def test_rounding_leaves_whole_numbers_and_words_alone() -> None:
     }
 
 
-RESULT = {"p95_seconds": 3.25, "gate_cpu_ratio": 0.01, "audit_ok": True, "lag": {"gold": 3}}
+RESULT = {
+    "p95_seconds": 3.25, "gate_cpu_ratio": 0.01, "metrics_cpu_ratio": 0.01,
+    "scrape_seconds_max": 0.02, "audit_ok": True, "lag": {"gold": 3},
+}  # fmt: skip
 
 
 def test_json_is_one_object_and_a_missed_goal_does_not_fail(
@@ -66,7 +69,8 @@ def test_json_is_one_object_and_a_missed_goal_does_not_fail(
     assert finish("freshness", RESULT, as_json=True) == 0
     printed = json.loads(capsys.readouterr().out)
     assert {goal["id"]: goal["met"] for goal in printed["goals"]} == {
-        "freshness": False, "gate_cost": True, "nothing_lost": True,
+        "freshness": False, "gate_cost": True, "metrics_cost": True, "scrape_time": True,
+        "nothing_lost": True,
     }  # fmt: skip
     assert printed["p95_seconds"] == 3.25
 

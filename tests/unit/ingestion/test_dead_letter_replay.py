@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.dead_letter_query import DeadLetterFilter, dead_letters
+from ingestion.dead_letter_query import DeadLetterFilter, dead_letter_counts, dead_letters
 from ingestion.dead_letter_replay import DeadLetterReplay
 from ingestion.judge import Judge
 from lakehouse.audit import landing_balance
@@ -203,3 +203,15 @@ def test_a_list_is_cut_off_at_its_limit(landed: Lake) -> None:
 def test_only_what_the_filter_chooses_is_replayed(landed: Lake, faster: Specs) -> None:
     done = DeadLetterReplay(under(faster, landed)).replay(DeadLetterFilter(reason="segment_known"))
     assert (done.judged, done.landed) == (1, 0)
+
+
+def test_dead_letters_are_counted_by_rule_source_and_state(landed: Lake, faster: Specs) -> None:
+    before = dead_letter_counts(landed, ALL)
+    assert before == {
+        "records": 4, "unresolved": 4,
+        "by_rule": {"speed_in_range": 2, "segment_known": 1, "value_present": 1},
+        "by_source": {"simulator": 4},
+    }  # fmt: skip
+    DeadLetterReplay(under(faster, landed)).replay(ALL)
+    assert dead_letter_counts(landed, ALL)["unresolved"] == 2
+    assert dead_letter_counts(landed, DeadLetterFilter(until=AT))["records"] < 5

@@ -8,9 +8,9 @@ from time import monotonic
 import pytest
 from fastapi import Request
 
+from lakehouse.metrics import Metrics
 from lakehouse.serving.answers import Body, Kept, body, respond, takes_gzip
 from lakehouse.serving.follower import Follower
-from lakehouse.serving.metrics import ApiMetrics
 from lakehouse.serving.questions import questions
 from lakehouse.serving.service import Service
 from lakehouse.serving.snapshot import Reader, Snapshot
@@ -84,7 +84,7 @@ def test_the_most_asked_come_first_and_the_oldest_go_first() -> None:
 
 def test_many_who_ask_the_same_at_once_wait_for_one_rendering(reader: Reader, specs: Specs) -> None:
     follower = Follower(reader, 1, 10)
-    service = Service(specs, follower, ApiMetrics(specs.ops), questions(specs))
+    service = Service(specs, follower, Metrics(specs.ops, "api"), questions(specs))
     scope = {
         "type": "http", "path": "/x", "query_string": b"", "headers": [], "scheme": "http",
         "server": ("127.0.0.1", 80), "method": "GET",

@@ -8,9 +8,9 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Message
 
+from lakehouse.metrics import Metrics
 from lakehouse.serving.guard import Door, Guard, is_loopback
 from lakehouse.serving.keys import KeyStore
-from lakehouse.serving.metrics import ApiMetrics
 from lakehouse.serving.rate_limit import RateLimit
 from lakehouse.serving.server import listening
 from lakehouse.settings import Settings
@@ -126,7 +126,7 @@ def test_off_loopback_a_key_and_tls_are_no_choice(keys: KeyStore, tmp_path: Path
 
 def test_who_asks_too_often_is_told_how_long_to_wait(keys: KeyStore, specs: Specs) -> None:
     door = Door(keys, False, True, RateLimit(0.5, 2, 10, lambda: 0.0))
-    guard = Guard(PlainTextResponse("yes"), door, ApiMetrics(specs.ops))
+    guard = Guard(PlainTextResponse("yes"), door, Metrics(specs.ops, "api"))
     scope = {
         "type": "http", "method": "GET", "path": "/congestion", "query_string": b"",
         "headers": [(b"host", b"localhost:18000")], "client": ("127.0.0.1", 1),

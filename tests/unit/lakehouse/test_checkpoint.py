@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.jobs.checkpoint import Position, last_finished, position, read_through, span, writer
+from lakehouse.jobs.checkpoint import (
+    Position,
+    last_finished,
+    position,
+    read_options,
+    read_through,
+    span,
+    writer,
+)
 
 
 def plan(folder: Path, batch: int, version: int, index: int = -1, watermark_ms: int = 0) -> None:
@@ -80,3 +88,21 @@ def test_a_stream_is_known_by_its_checkpoint(tmp_path: Path) -> None:
 def test_a_plan_that_is_absent_is_no_empty_plan(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         span(tmp_path, 0)
+
+
+def test_a_stream_begins_with_the_first_commit_or_with_all_that_a_cleaned_table_holds(
+    tmp_path: Path,
+) -> None:
+    log, checkpoint = tmp_path / "table" / "_delta_log", tmp_path / "checkpoint"
+    log.mkdir(parents=True)
+    checkpoint.mkdir()
+    asked = (tmp_path / "table", checkpoint, 5)
+    from_the_first = {"startingVersion": "0", "maxBytesPerTrigger": "5"}
+    assert read_options(*asked) == {"maxFilesPerTrigger": "2147483647"}
+    plan(checkpoint, 0, version=3)
+    assert read_options(*asked) == {"maxFilesPerTrigger": "2147483647"}  # batch 0 is repeated
+    finish(checkpoint, 0)
+    assert read_options(*asked) == from_the_first
+    (checkpoint / "commits" / "0").unlink()
+    (log / "00000000000000000000.json").touch()
+    assert read_options(*asked) == from_the_first

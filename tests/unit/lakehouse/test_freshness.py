@@ -75,6 +75,12 @@ def test_warm_up_commits_are_left_out(landed_lake: Lake) -> None:
     assert (found["p50_seconds"], found["readings"]) == (6.5, 2)  # 8 and 5
 
 
+def test_later_commits_are_left_out(landed_lake: Lake) -> None:
+    book(landed_lake, streamed(GOLD, 1, 10.0, 0, 2))
+    found = freshness_seconds(landed_lake, until_version=1)
+    assert (found["p50_seconds"], found["readings"]) == (9.5, 2)  # 10 and 9
+
+
 def test_readings_without_a_gold_commit_are_left_out(landed_lake: Lake) -> None:
     book(landed_lake, streamed(GOLD, 1, 4.0, 1, 1), streamed(SILVER, 1, 6.0, 2, 2))
     assert freshness_seconds(landed_lake)["readings"] == 2

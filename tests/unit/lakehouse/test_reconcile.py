@@ -15,6 +15,7 @@ from tests.rows import after, metric, reading, table
 from tests.unit.lakehouse.test_checkpoint import finish, plan
 
 BRONZE, SILVER, KPI = "bronze.traffic_event", "silver.segment_metric", "gold.network_kpi"
+SCORES = "gold.congestion_scores"
 NOTE = Note(job="test", spec_version="v")
 MINUTES = timedelta(minutes=1)
 
@@ -159,6 +160,11 @@ class Gold(GoldRecompute):
 
     def __init__(self) -> None:
         self.asked: list[Range] = []
+        self.is_up = True
+
+    @property
+    def has_model(self) -> bool:
+        return self.is_up
 
     def recompute(self, asked: Range) -> int:
         self.asked.append(asked)
@@ -215,9 +221,10 @@ def test_every_window_that_holds_a_late_reading_is_recomputed_and_what_looks_bac
     Streamed(lake, tmp_path).batch(watermark=3300)
     reconciler = Reconciler(lake, tmp_path, silver, lambda: gold)
     assert reconciler.reconcile() == 1
-    # The 15-minute windows from 600 on hold it, and features look 12 windows back.
+    # The 15-minute windows from 600 on hold it, and features look that many windows back.
+    looking_back = lake.specs.ml.history_windows * 300
     assert silver.asked == [Range(after(600), after(1500))]
-    assert gold.asked == [Range(after(1200), after(1200 + 13 * 300))]
+    assert gold.asked == [Range(after(1200), after(1200 + 300 + looking_back))]
 
 
 def test_a_check_goes_on_where_the_last_one_ended_also_after_a_restart(
@@ -247,3 +254,37 @@ def test_two_that_check_at_once_do_not_stop_each_other(
 
     assert Reconciler(lake, tmp_path, Overtaken(), lambda: gold).reconcile() == 1
     assert len(silver.asked) == 1
+
+
+def test_windows_that_no_model_scored_are_scored_once_there_is_one(
+    lake: Lake, recomputes: Recomputes, tmp_path: Path
+) -> None:
+    silver, gold = recomputes
+    starts = (0, 300, 600, 900, 1200)
+    land(lake, *(reading(number, start) for number, start in enumerate(starts)))
+    stream(lake, *(metric("s:a", start, is_final=start < 1200) for start in starts))
+    score(lake, 300)
+    score(lake, 900)
+    Streamed(lake, tmp_path).batch(watermark=1200)
+    reconciler = Reconciler(lake, tmp_path, silver, lambda: gold)
+    gold.is_up = False
+    reconciler.reconcile()
+    assert gold.asked == []
+    gold.is_up = True
+    reconciler.reconcile()
+    assert gold.asked == [Range(after(600), after(900))]  # 1200 is still open
+    score(lake, 600)
+    reconciler.reconcile()
+    assert len(gold.asked) == 1
+
+
+def score(lake: Lake, seconds: float) -> None:
+    """A score of segment s:a's window that starts then."""
+    start = after(seconds)
+    row = {
+        "segment_id": "s:a", "source": "s", "window_start": start, "window_date": start.date(),
+        "horizon_minutes": 15, "target_start": start + 15 * MINUTES, "is_final": True,
+        "congestion_probability": 0.5, "speed_kmh_predicted": 45.0, "model_name": "congestion",
+        "model_version": 1, "revision": 0, "kafka_timestamp_max": start, "scored_at": start,
+    }  # fmt: skip
+    lake.table(SCORES).merge(table(lake, SCORES, [row]), NOTE)

@@ -43,6 +43,13 @@ def test_stamps_revision_and_finality_alone_are_no_change(difference: dict[str, 
     assert changed([metric("s:a", 0, **difference)], [metric("s:a", 0)]) == []
 
 
+def test_a_row_that_has_become_final_counts_where_it_is_asked_for() -> None:
+    rows = [metric("s:a", 0, revision=4, is_final=is_final) for is_final in (False, True)]
+    before, now = (pa.Table.from_pylist([row], schema=arrow_schema(TABLE)) for row in rows)
+    assert changed_rows(now, before, TABLE, with_finality=True).to_pylist() == [rows[1]]
+    assert changed_rows(before, now, TABLE, with_finality=True).num_rows == 0
+
+
 @pytest.mark.parametrize(
     ("before", "now"),
     [(None, 50.0), (50.0, None), (50.0, 50.00000000000001)],

@@ -16,7 +16,7 @@ import pytest
 
 from lakehouse.runtime import process
 from lakehouse.runtime.server import Launch, accepts
-from lakehouse.runtime.stack import down, endpoints, running, status, up
+from lakehouse.runtime.stack import down, endpoints, others, running, status, up
 from lakehouse.settings import Settings
 from specs.errors import Unavailable
 from tests.tiny_server import DEAF, FAILING, SLEEP, TINY, python
@@ -74,6 +74,33 @@ def test_a_server_that_hangs_is_unresponsive(settings: Settings) -> None:
     up(settings, [TINY])
     hanging = dataclasses.replace(TINY, answers=lambda port: False)
     assert [server.state for server in status(settings, [hanging])] == ["unresponsive"]
+
+
+def test_healing_restarts_what_lives_without_answering(settings: Settings) -> None:
+    (before,) = up(settings, [TINY])
+
+    def well(port: int) -> bool:
+        return accepts(port) and process.records(settings.run)["tiny"].pid != before.pid
+
+    said: list[str] = []
+    ailing = dataclasses.replace(TINY, answers=well)
+    (after,) = up(settings, [ailing], heal=True, tell=said.append)
+    assert after.state == "up"
+    assert after.pid != before.pid
+    assert [member.pid for member in process.members(settings.run)["tiny"]] == [after.pid]
+    assert said[0] == "tiny lives and does not answer: restarted"
+    (again,) = up(settings, [ailing], heal=True)
+    assert again.pid == after.pid
+
+
+def test_a_command_that_a_server_runs_leaves_that_server_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert others(settings, [TINY, DEAF, TINY]) == [TINY, DEAF]
+    monkeypatch.setenv(process.MARK, str(settings.run / "deaf"))
+    assert others(settings, [TINY, DEAF]) == [TINY]
+    monkeypatch.setenv(process.MARK, str(settings.run.parent / "elsewhere" / "deaf"))
+    assert others(settings, [TINY, DEAF]) == [TINY, DEAF]
 
 
 def test_a_failed_start_quotes_the_log_and_stops_the_others(settings: Settings) -> None:

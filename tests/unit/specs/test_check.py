@@ -49,16 +49,37 @@ CONTRADICTIONS: dict[str, tuple[Edit, str]] = {
         "ml.yaml: horizon 32 min is not a multiple of the primary window",
     ),
     "an alert on an unknown metric": (
-        ("ops.yaml", "metric: traffic_freshness_seconds, sla", "metric: traffic_age_seconds, sla"),
-        "ops.yaml: alert freshness_over_goal watches traffic_age_seconds, which is no metric",
+        ("ops.yaml", "expression: traffic_stream_lag_seconds >", "expression: traffic_lag >"),
+        "ops.yaml: alert stream_stuck watches traffic_lag, which is no metric",
     ),
     "an alert on an unknown SLA": (
-        ("ops.yaml", "sla: freshness,", "sla: speed,"),
-        "ops.yaml: alert freshness_over_goal names SLA speed, which system.yaml lacks",
+        ("ops.yaml", "sla: api_latency", "sla: speed"),
+        "ops.yaml: alert api_slow names SLA speed, which system.yaml lacks",
     ),
-    "an alert without a bound": (
-        ("ops.yaml", "above: 0, ", ""),
-        "ops.yaml: alert gate_failed needs either an SLA or a bound `above`",
+    "an alert on a goal that it does not name": (
+        ("ops.yaml", "    sla: api_latency\n", ""),
+        "ops.yaml: alert api_slow: nobody gives the number 'goal'",
+    ),
+    "an alert on a bucket that is not there": (
+        ("ops.yaml", "0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5]", "0.01, 0.05, 0.1, 0.25, 1, 2.5]"),
+        "ops.yaml: alert api_slow: no bucket of traffic_api_request_duration_seconds_bucket"
+        " ends at 0.025",
+    ),
+    "a metric by segment": (
+        (
+            "ops.yaml",
+            'by: [exporter], labels: [source], help: "Road segments',
+            'by: [exporter], labels: [segment_id], help: "Road segments',
+        ),
+        "ops.yaml: traffic_segments has label segment_id, which has no place in labels",
+    ),
+    "a training that could never be due": (
+        ("ops.yaml", "min_interval_hours: 6 ", "min_interval_hours: 200 "),
+        "ops.yaml: retraining has a min_interval_hours above its max_interval_hours",
+    ),
+    "a task that is longer than its run": (
+        ("ops.yaml", "task_minutes: 5, run_minutes: 20", "task_minutes: 21, run_minutes: 20"),
+        "ops.yaml: a task of DAG dlq_triage may take longer than a run",
     ),
     "retention of an unknown table": (
         ("ops.yaml", "  gold.network_kpi: {days: 1100}", "  gold.kpi: {days: 1100}"),

@@ -1,0 +1,109 @@
+"""`traffic bench soak`: what grows while everything runs: memory, files, age of the scores."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from benchmarks.freshness import HISTORY, PARTITIONS, make_champion
+from benchmarks.home import temporary_home
+from benchmarks.live import LiveLoad, run_live
+from benchmarks.processes import Meter
+from benchmarks.report import Result, audited
+from lakehouse.audit import balance
+from lakehouse.delta_log import LOG, log_files
+from lakehouse.freshness import freshness_seconds
+from lakehouse.runtime.kafka import KAFKA
+from lakehouse.runtime.mlflow import MLFLOW
+from lakehouse.tables import Lake
+
+MAINTAIN_SECONDS = 60.0
+Series = list[tuple[float, float]]
+"""Seconds since the beginning, and a value."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One figure over the run.
+
+    Attributes:
+        first: median of the first quarter.
+        last: median of the last quarter.
+        highest: of all.
+        per_hour: slope of the straight line through the second half, by least squares.
+    """
+
+    first: float
+    last: float
+    highest: float
+    per_hour: float
+
+
+def growth(series: Series) -> Growth:
+    """How a figure grew; of at least two samples."""
+    values = [value for _, value in series]
+    quarter = max(len(values) // 4, 1)
+    half = series[len(series) // 2 :]
+    return Growth(
+        statistics.median(values[:quarter]), statistics.median(values[-quarter:]), max(values),
+        slope(half) * 3600,
+    )  # fmt: skip
+
+
+def slope(series: Sequence[tuple[float, float]]) -> float:
+    """Change a second of the straight line through ``series``; 0 where there are no two moments."""
+    times = [at for at, _ in series]
+    if len(set(times)) < 2:
+        return 0.0
+    return statistics.linear_regression(times, [value for _, value in series]).slope
+
+
+@dataclass
+class Diary:
+    """Samples by name: ``rss:`` a process, ``files:`` and ``log_files:`` a table."""
+
+    lake: Lake
+    began: float = field(default_factory=time.monotonic)
+    series: dict[str, Series] = field(default_factory=dict)
+
+    def write(self, meter: Meter) -> None:
+        """Note memory, files and log files now."""
+        at = time.monotonic() - self.began
+        found = {f"rss:{name}": value for name, value in meter.rss_bytes().items()}
+        for name in self.lake.specs.tables:
+            folder = self.lake.folder(name)
+            if (folder / LOG).exists():
+                found[f"files:{name}"] = sum(1 for _ in folder.rglob("*.parquet"))
+                found[f"log_files:{name}"] = len(log_files(folder))
+        for name, value in found.items():
+            self.series.setdefault(name, []).append((at, float(value)))
+
+
+def measure(load: LiveLoad) -> Result:
+    """Make a champion, run the live load with maintenance beside, and tell what grew.
+
+    Raises:
+        Unavailable: a server or a process failed, or gold did not catch up.
+    """
+    with temporary_home((KAFKA, MLFLOW), PARTITIONS) as home:
+        lake = home.lake(load.segments)
+        make_champion(home, load)
+        diary = Diary(home.lake(load.segments))
+        with home.child("maintain", "--quiet", "--every", str(MAINTAIN_SECONDS)):
+            seen = run_live(home, lake, load, diary.write)
+        newest = lake.table("bronze.traffic_event").refresh()
+        half = (seen.since_version + newest) // 2
+        fresh = freshness_seconds(lake, since_version=seen.since_version)
+        later = freshness_seconds(lake, since_version=half)
+        checks = balance(lake, home.offsets())
+    return {
+        "seconds": seen.seconds,
+        "events_per_second": seen.records / seen.seconds,
+        "history_hours": HISTORY.total_seconds() / 3600,
+        "p50_seconds": fresh["p50_seconds"], "p95_seconds": fresh["p95_seconds"],
+        "second_half_p50_seconds": later["p50_seconds"],
+        "second_half_p95_seconds": later["p95_seconds"],
+        "growth": {name: asdict(growth(series)) for name, series in diary.series.items()},
+        "load": asdict(load),
+        **audited(checks),
+    }  # fmt: skip

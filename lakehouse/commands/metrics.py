@@ -1,0 +1,38 @@
+"""`traffic metrics`: how the lakehouse stands, for Prometheus."""
+
+import typer
+
+from lakehouse.commands.kafka import quiet_kafka
+
+app = typer.Typer(no_args_is_help=True, help="Metrics for Prometheus.")
+
+
+@app.callback()
+def metrics() -> None:
+    """Keep `serve` a subcommand."""
+
+
+@app.command()
+def serve() -> None:
+    """Export what no process of the pipeline can tell: tables, lag, dead letters, disk."""
+    from lakehouse.exporter.loop import Exporter
+    from lakehouse.metrics import Metrics
+    from lakehouse.metrics.endpoint import exposed
+    from lakehouse.services import kafka_bootstrap
+    from lakehouse.settings import Settings
+    from lakehouse.signals import stop_on_signals
+    from lakehouse.tables import Lake
+    from specs.loader import load_specs
+
+    settings, specs = Settings(), load_specs()
+    stopped = stop_on_signals()
+    told = Metrics(specs.ops, "exporter")
+    lake = Lake(settings.lake, specs, told)
+    exporter = Exporter(lake, settings.checkpoints / "stream", lambda: kafka_bootstrap(settings))
+
+    with (
+        quiet_kafka(),
+        exposed(told, "exporter", port=settings.metrics_port, targets=settings.targets) as port,
+    ):
+        print(f"metrics at http://127.0.0.1:{port}/metrics", flush=True)
+        exporter.run(stopped)

@@ -1,0 +1,59 @@
+"""Files of a Delta log: which of them no reader needs any more."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+LOG = "_delta_log"
+VERSIONED = re.compile(r"^(\d{20})\.")
+CHECKPOINT = re.compile(r"^\d{20}\.checkpoint\.parquet$")
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """One file of a log: a commit, its checksum, a checkpoint, or what a killed writer left."""
+
+    name: str
+    version: int
+    written_at: datetime
+
+    @property
+    def is_commit(self) -> bool:
+        """It is a commit."""
+        return self.name == f"{self.version:020}.json"
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """It is a checkpoint, whole in one file."""
+        return CHECKPOINT.match(self.name) is not None
+
+
+def log_files(folder: Path) -> list[LogFile]:
+    """The versioned files in the log of the table in ``folder``, by name."""
+    found = []
+    for path in sorted((folder / LOG).iterdir()):
+        version = VERSIONED.match(path.name)
+        if version is not None:
+            written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            found.append(LogFile(path.name, int(version[1]), written_at))
+    return found
+
+
+def expired(files: Iterable[LogFile], *, before: datetime, needed_from: int) -> list[LogFile]:
+    """Files that nobody reads: older than ``before`` and behind a checkpoint that replaces them.
+
+    Every version since ``before`` can still be read, from the checkpoint that is kept, and so can
+    ``needed_from`` and every later commit.
+
+    Args:
+        files: of one log.
+        before: commits since then stay.
+        needed_from: oldest version whose commit a reader has still to read.
+    """
+    files = list(files)
+    old = [file.version for file in files if file.is_commit and file.written_at < before]
+    limit = min(max(old, default=-1), needed_from)
+    kept_from = max((f.version for f in files if f.is_checkpoint and f.version <= limit), default=0)
+    return [file for file in files if file.version < kept_from]

@@ -1,0 +1,122 @@
+"""Keeps the tables small and quick to open, beside whoever writes them."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from lakehouse.delta_log import log_files
+from lakehouse.jobs.checkpoint import read_through
+from lakehouse.ledger import project, writer
+from lakehouse.tables import COMMITS_PER_CHECKPOINT, Lake, LakeTable, Note
+from specs.errors import Unavailable
+
+BRONZE, LEDGER = "bronze.traffic_event", "ops.ledger"
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What was done to one table, and how it stands now.
+
+    Attributes:
+        compacted: files that were replaced by fewer.
+        expired_rows: rows past their retention.
+        cleaned_log_files: files removed from the log.
+        vacuumed_files: data files removed.
+        files: data files of the newest version.
+        log_files: files in the log.
+        postponed: why something waits for the next time; empty where nothing does.
+    """
+
+    table: str
+    compacted: int = 0
+    expired_rows: int = 0
+    cleaned_log_files: int = 0
+    vacuumed_files: int = 0
+    files: int = 0
+    log_files: int = 0
+    postponed: str = ""
+
+
+def maintain(lake: Lake, checkpoint: Path, now: datetime) -> list[Upkeep]:
+    """Expire, compact, checkpoint, clean the log and vacuum every table that exists.
+
+    What the stream or the ledger have still to read stays, however old it is: their table is then
+    only compacted, and the result says what was postponed. No commit that the log keeps names a
+    file that is gone: a compaction is followed by a checkpoint, behind which the log is cleaned up
+    before the replaced files go, and ops.yaml keeps those at least as long.
+
+    Args:
+        lake: the tables.
+        checkpoint: of the stream.
+        now: ages are counted from here (UTC).
+    """
+    names = [name for name in lake.specs.tables if (lake.folder(name) / "_delta_log").exists()]
+    return [_maintain(lake, lake.table(name), checkpoint, now) for name in names]
+
+
+def _maintain(lake: Lake, table: LakeTable, checkpoint: Path, now: datetime) -> Upkeep:
+    name, rules = table.spec.table, lake.specs.ops.maintenance
+    note = Note(job="maintain", spec_version=lake.specs.version)
+    done = Upkeep(name)
+    try:
+        done = replace(done, expired_rows=_expire(lake, table, note, now))
+        compacted, _ = table.compact(
+            note, min_files=rules.min_files, target_bytes=rules.target_file_bytes
+        )
+        done = replace(done, compacted=compacted)
+    except Unavailable as conflict:
+        done = replace(done, postponed=str(conflict))
+    if done.compacted or _is_checkpoint_due(table):
+        table.checkpoint()
+    read, before = _read_through(table, checkpoint), now - timedelta(hours=rules.log_hours)
+    cleaned = table.clean_log(before, min(read, _noted_through(lake, table)))
+    if _has_read_since(table, read, now - timedelta(hours=rules.replaced_file_hours)):
+        vacuumed = table.vacuum(rules.replaced_file_hours)
+        vacuumed += table.vacuum(rules.orphan_hours, orphans=True)
+        done = replace(done, vacuumed_files=vacuumed)
+    else:
+        done = replace(done, postponed="vacuum waits for the stream")
+    return replace(
+        done,
+        cleaned_log_files=cleaned,
+        files=len(table.files()),
+        log_files=len(log_files(table.folder)),
+    )
+
+
+def _expire(lake: Lake, table: LakeTable, note: Note, now: datetime) -> int:
+    kept = lake.specs.ops.retention.get(table.spec.table)
+    return 0 if kept is None else table.expire(now - timedelta(days=kept.days), note)
+
+
+def _is_checkpoint_due(table: LakeTable) -> bool:
+    """Commits between two checkpoints are what opening a table costs."""
+    newest = max((f.version for f in log_files(table.folder) if f.is_checkpoint), default=0)
+    return table.refresh() - newest >= COMMITS_PER_CHECKPOINT // 2
+
+
+def _noted_through(lake: Lake, table: LakeTable) -> int:
+    """Last commit that is in the ledger, after bringing the ledger up to date if it has this table.
+
+    What a commit says of itself is in its log alone until then.
+    """
+    ledger, name = lake.table(LEDGER), table.spec.table
+    ledger.refresh()
+    if ledger.progress(writer(name)) is None:
+        return table.version
+    project(lake, [name])
+    ledger.refresh()
+    return ledger.progress(writer(name)) or 0
+
+
+def _read_through(table: LakeTable, checkpoint: Path) -> int:
+    """Last version whose rows nobody has still to read one commit after the other."""
+    return max(read_through(checkpoint), 0) if table.spec.table == BRONZE else table.version
+
+
+def _has_read_since(table: LakeTable, version: int, moment: datetime) -> bool:
+    """Whether a reader that stands at ``version`` needs no file that was replaced by ``moment``."""
+    if version >= table.version:
+        return True
+    later = [f for f in log_files(table.folder) if f.is_commit and f.version == version + 1]
+    return bool(later) and later[0].written_at >= moment

@@ -1,0 +1,96 @@
+"""The metrics of a process over HTTP, and the file that tells Prometheus where."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+
+from lakehouse.metrics.registry import MEDIA_TYPE, Metrics
+from specs.errors import Unavailable
+from specs.ops import Process
+
+LOOPBACK = "127.0.0.1"
+LOOPBACK_NAMES = {LOOPBACK, "localhost"}
+READ_SECONDS = 5.0
+
+
+@contextmanager
+def exposed(metrics: Metrics, process: Process, *, port: int, targets: Path) -> Iterator[int]:
+    """Answer ``GET /metrics`` on loopback inside a ``with`` block.
+
+    Args:
+        metrics: of this process.
+        process: what Prometheus is to call it, label ``job``.
+        port: to listen on; 0 for any free one.
+        targets: folder that Prometheus reads; a file there says where this process listens. It
+            goes with the block. One that a killed process left stays until the next of its kind
+            starts, so that Prometheus sees that nobody answers there.
+
+    Yields:
+        The port.
+
+    Raises:
+        Unavailable: the port is taken.
+    """
+    try:
+        server = ThreadingHTTPServer((LOOPBACK, port), _handler(metrics))
+    except OSError as error:
+        raise Unavailable(
+            f"metrics: cannot listen on {LOOPBACK}:{port}: {error.strerror}; set"
+            " TRAFFIC_METRICS_PORT to a free port, or to 0 for any"
+        ) from error
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
+    target = _announce(targets, process, server.server_port)
+    try:
+        yield server.server_port
+    finally:
+        target.unlink(missing_ok=True)
+        server.shutdown()
+        server.server_close()
+
+
+def _announce(targets: Path, process: Process, port: int) -> Path:
+    targets.mkdir(parents=True, exist_ok=True)
+    for left in targets.glob(f"{process}-*.json"):
+        pid = left.stem.rpartition("-")[2]
+        if not (pid.isdecimal() and psutil.pid_exists(int(pid))):
+            left.unlink(missing_ok=True)
+    target = targets / f"{process}-{os.getpid()}.json"
+    draft = target.with_suffix(".draft")
+    draft.write_text(json.dumps([{"targets": [f"{LOOPBACK}:{port}"], "labels": {"job": process}}]))
+    draft.replace(target)
+    return target
+
+
+def _handler(metrics: Metrics) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        """One path; everything else is not here."""
+
+        timeout = READ_SECONDS
+
+        def do_GET(self) -> None:
+            """Answer, unless a web page asks under a name of its own that points here."""
+            if self.headers.get("host", "").rpartition(":")[0] not in LOOPBACK_NAMES:
+                self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+            elif self.path != "/metrics":
+                self.send_error(HTTPStatus.NOT_FOUND)
+            else:
+                text = metrics.text()
+                self.send_response(HTTPStatus.OK)
+                self.send_header("Content-Type", MEDIA_TYPE)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            """Say nothing of every scrape."""
+
+    return Handler

@@ -1,0 +1,1 @@
+"""Configuration of Prometheus, Alertmanager and Grafana, made of the specs."""

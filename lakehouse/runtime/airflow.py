@@ -1,0 +1,153 @@
+"""Airflow: the DAGs of ``airflow/dags``, from its own locked environment in ``airflow/``."""
+
+import http.client
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from lakehouse.runtime import process
+from lakehouse.runtime.server import LOOPBACK, Launch, Server
+from lakehouse.settings import Settings
+from specs.errors import Unavailable
+
+PROJECT = Path(__file__).parents[2] / "airflow"
+PROGRAMS = PROJECT / ".venv" / "bin"
+USER = "admin"
+PROBE_SECONDS = 15.0
+COMMAND_SECONDS = 600.0
+QUOTED_LINES = 12
+PARTS = ("metadatabase", "scheduler", "dag_processor")
+
+
+def answers(port: int) -> bool:
+    """Return whether the API answers and says that scheduler and DAG processor are well."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", "/api/v2/monitor/health")
+        answer = connection.getresponse()
+        if answer.status != http.client.OK:
+            return False
+        health = json.loads(answer.read())
+        return all(health[part]["status"] == "healthy" for part in PARTS)
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return False
+    finally:
+        connection.close()
+
+
+def password_file(settings: Settings) -> Path:
+    """Where the login is; only this account can read it."""
+    return _home(settings) / "passwords.json"
+
+
+def environment(settings: Settings, port: int) -> Mapping[str, str]:
+    """What every program of this Airflow, and so each task, is started with.
+
+    Secrets are in files that only this account can read; what a task inherits names the files.
+    ``PYTHONPATH`` stays out: with the project's root on it, our folder ``airflow/`` would stand
+    beside the package of that name.
+    """
+    home = _home(settings)
+    options = {
+        "API__BASE_URL": f"http://{LOOPBACK}:{port}",
+        "API__HOST": LOOPBACK,
+        "API__PORT": str(port),
+        "API__WORKERS": "1",
+        "API__SECRET_KEY_CMD": f"cat {home / 'secret_key'}",
+        "API_AUTH__JWT_SECRET_CMD": f"cat {home / 'jwt_secret'}",
+        "CORE__AUTH_MANAGER":
+            "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "CORE__DAG_DISCOVERY_SAFE_MODE": "False",  # it skips files that do not say "airflow"
+        "CORE__EXECUTION_API_SERVER_URL": f"http://{LOOPBACK}:{port}/execution/",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__FERNET_KEY_CMD": f"cat {home / 'fernet_key'}",
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__PARALLELISM": "2",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(password_file(settings)),
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "LOGGING__BASE_LOG_FOLDER": str(settings.log / "airflow"),
+        "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(settings.log / "airflow/dags"),
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }  # fmt: skip
+    inherited = {
+        name: value for name, value in os.environ.items()
+        if not name.startswith("AIRFLOW") and name not in ("PYTHONPATH", "VIRTUAL_ENV")
+    }  # fmt: skip
+    return {
+        **inherited,
+        **{name: value for name, value in settings.environment().items() if name.startswith(OURS)},
+        **{f"AIRFLOW__{name}": value for name, value in options.items()},
+        "AIRFLOW_HOME": str(home),
+        "TRAFFIC_PROGRAM": str(Path(sys.executable).with_name("traffic")),
+        process.MARK: str(settings.run / "airflow"),
+    }
+
+
+OURS = "TRAFFIC_"
+
+
+def _prepare(settings: Settings, port: int) -> Launch:
+    if not (PROGRAMS / "airflow").exists():
+        raise Unavailable(f"Airflow is not installed in {PROJECT}; install it with `make airflow`")
+    home = _home(settings)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("secret_key", "jwt_secret"):
+        _keep_secret(home / name, secrets.token_urlsafe(48))
+    _keep_secret(home / "fernet_key", _fernet_key())
+    password = secrets.token_urlsafe(24)
+    is_new = _keep_secret(password_file(settings), json.dumps({USER: password}))
+    started = environment(settings, port)
+    _run("db", "migrate", environment=started)
+    if is_new:
+        print(f"airflow: user {USER}, password {password} (shown once)", file=sys.stderr)
+    return Launch((str(PROGRAMS / "python"), "-P", str(PROJECT / "serve.py")), started)
+
+
+def _home(settings: Settings) -> Path:
+    return settings.home / "airflow"
+
+
+def _fernet_key() -> str:
+    from cryptography.fernet import Fernet
+
+    return Fernet.generate_key().decode()
+
+
+def _keep_secret(path: Path, text: str) -> bool:
+    """Have a secret there, ``text`` if there is none; whether it is new."""
+    if path.exists():
+        return False
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    return True
+
+
+def _run(*arguments: str, environment: Mapping[str, str]) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603  (nothing in it comes from outside)
+            [str(PROGRAMS / "airflow"), *arguments], env=environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"airflow has not ended after {COMMAND_SECONDS:g} s") from error
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-QUOTED_LINES:]
+        raise Unavailable("\n".join((f"airflow {arguments[0]} failed:", *last)))
+
+
+AIRFLOW = Server(
+    name="airflow",
+    endpoint=f"http://{LOOPBACK}:{{port}}",
+    port=lambda settings: settings.airflow_port,
+    prepare=_prepare,
+    answers=answers,
+    start_seconds=300.0,
+)

@@ -1,0 +1,141 @@
+"""One Kafka, MLflow and Airflow on a small lake, for all tests of this group."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from lakehouse.runtime import airflow, process
+from lakehouse.runtime.airflow import AIRFLOW, PROGRAMS
+from lakehouse.runtime.stack import SERVERS, endpoints, running
+from lakehouse.settings import Settings
+from lakehouse.tables import Lake
+from specs.loader import Specs
+
+SEGMENTS, INTERVAL_SECONDS = 20, 300
+START = datetime(2024, 5, 5, 21, tzinfo=UTC)
+"""Sunday evening, so that each part of a training's split of two days holds a rush hour."""
+HISTORY = timedelta(days=2)
+LATE = timedelta(hours=10, seconds=7)
+"""After `START`: half an hour of which further readings come when all of `HISTORY` is streamed."""
+
+COMMAND_SECONDS = 240.0
+
+
+@dataclass(frozen=True)
+class Lakehouse:
+    """Our commands and Airflow's, on one home."""
+
+    settings: Settings
+    specs: Specs
+
+    def traffic(self, *arguments: str) -> str:
+        """What a command of ours prints."""
+        return _ran([sys.executable, "-m", "lakehouse", *arguments], self.settings.environment())
+
+    def airflow(self, *arguments: str) -> str:
+        """What a command of Airflow prints."""
+        port = int(self.url.rpartition(":")[2])
+        return _ran(
+            [str(PROGRAMS / "airflow"), *arguments], airflow.environment(self.settings, port)
+        )  # fmt: skip
+
+    @property
+    def url(self) -> str:
+        """Airflow's address."""
+        return endpoints(self.settings.home)["airflow"]
+
+    def lake(self) -> Lake:
+        """Fresh snapshots of the tables."""
+        return Lake(self.settings.lake, self.specs)
+
+    def send(self, start: datetime, length: timedelta, *disturbance: str) -> None:
+        """Readings of the city to Kafka, and on to bronze, silver and gold."""
+        self.traffic(
+            "produce", "simulate", "--segments", str(SEGMENTS), "--unpaced",
+            "--rate", str(SEGMENTS / INTERVAL_SECONDS), "--seconds", str(length.total_seconds()),
+            "--start", start.strftime("%Y-%m-%dT%H:%M:%S"), *disturbance,
+        )  # fmt: skip
+        self.traffic("land", "--once")
+        self.traffic("stream", "--once")
+
+    def run_here(
+        self, dag_id: str, *, at: datetime | None = None, **conf: Any
+    ) -> Mapping[str, str]:
+        """`airflow dags test`: run a DAG here and now; state of each task, by its id."""
+        arguments = [] if at is None else [at.isoformat()]
+        if conf:
+            arguments += ["--conf", json.dumps(conf)]
+        self.airflow("dags", "test", dag_id, *arguments)
+        (newest, *_) = self.runs(dag_id)
+        assert newest["state"] == "success"
+        return self.tasks(dag_id, newest["dag_run_id"])
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The DAG's runs, newest first."""
+        found = self.get(f"/dags/{dag_id}/dagRuns", order_by="-id")["dag_runs"]
+        return list(found)
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """State of each task of a run; of a mapped one of each day, as ``id[number]``."""
+        found = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return {
+            one["task_id"] + ("" if one["map_index"] < 0 else f"[{one['map_index']}]"): one["state"]
+            for one in found
+        }
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Ask Airflow's API."""
+        return self._asked("GET", path, params=query)
+
+    def patch(self, path: str, **body: Any) -> Any:
+        """Change something by Airflow's API."""
+        return self._asked("PATCH", path, json=body)
+
+    def post(self, path: str, **body: Any) -> Any:
+        """Make something by Airflow's API."""
+        return self._asked("POST", path, json=body)
+
+    def _asked(self, method: str, path: str, **more: Any) -> Any:
+        login = json.loads(airflow.password_file(self.settings).read_text())
+        ((user, password),) = login.items()
+        told = requests.post(
+            f"{self.url}/auth/token", json={"username": user, "password": password}, timeout=60
+        )
+        headers = {"Authorization": f"Bearer {told.json()['access_token']}"}
+        answer = requests.request(
+            method, f"{self.url}/api/v2{path}", headers=headers, timeout=60, **more
+        )
+        assert answer.ok, answer.text
+        return answer.json()
+
+
+def _ran(command: list[str], environment: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False,
+        timeout=COMMAND_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def lakehouse(tmp_path_factory: pytest.TempPathFactory, specs: Specs) -> Iterator[Lakehouse]:
+    """Two days of a city, some of it late, doubled or malformed, streamed without a model yet."""
+    settings = Settings(
+        home=tmp_path_factory.mktemp("dags"), kafka_port=0, mlflow_port=0, airflow_port=0
+    )
+    with running(settings, (*SERVERS, AIRFLOW)):
+        made = Lakehouse(settings, specs)
+        made.traffic("topic", "create")
+        made.traffic("segment", "load", "simulator", "--segments", str(SEGMENTS))
+        made.send(START, HISTORY, "--duplicate", "0.02", "--malformed", "0.02")
+        made.send(START + LATE, timedelta(minutes=30), "--seed", "9")
+        yield made
+    assert process.members(settings.run) == {}, "`traffic down` leaves nothing behind"

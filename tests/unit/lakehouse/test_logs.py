@@ -1,0 +1,99 @@
+"""What jobs say on stderr: JSON lines in a file, text for a person, and never a secret."""
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from lakehouse import logs
+from lakehouse.settings import Settings
+
+SECRETS = ("hunter2", "s3cr3t-t0ken", "AKIA-very-private")
+
+
+class Terminal(io.StringIO):
+    """A stream that a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """Leave logging as it was."""
+    names = ("", *logs.OURS)
+    before = {name: logging.getLogger(name).level for name in names}
+    handlers = logging.getLogger().handlers[:]
+    yield
+    logging.getLogger().handlers[:] = handlers
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def leaky(log: logging.Logger) -> None:
+    """Say every secret in a way that one could slip in."""
+    facts = {
+        "password": SECRETS[0], "api_key": SECRETS[2], "setting": SecretStr(SECRETS[1]),
+        "address": f"https://me:{SECRETS[0]}@registry.example/x", "Authorization": SECRETS[1],
+        "offsets": {"0": "1-2"},
+    }  # fmt: skip
+    log.info("asked %s", f"http://:{SECRETS[0]}@host/path", extra={"facts": facts})
+    log.warning(f"header Authorization: Bearer {SECRETS[1]}, aws_secret='{SECRETS[2]}'")
+    try:
+        raise ValueError(f"trino_password={SECRETS[0]} was refused")
+    except ValueError:
+        log.exception("failed")
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()], ids=["file", "terminal"])
+def test_no_secret_is_written(stream: io.StringIO) -> None:
+    logs.tell_events(stream)
+    leaky(logging.getLogger("lakehouse.test"))
+    said = stream.getvalue()
+    assert [secret for secret in SECRETS if secret in said] == []
+    assert "registry.example/x" in said
+    assert "1-2" in said
+    assert "was refused" in said
+
+
+def test_an_event_is_one_json_object_on_one_line() -> None:
+    stream = io.StringIO()
+    logs.tell_events(stream)
+    leaky(logging.getLogger("ingestion.lander"))
+    logging.getLogger("py4j").info("chatter of others")
+    first, second, third = map(json.loads, stream.getvalue().splitlines())
+    assert (first["event"], first["level"], first["logger"], first["offsets"]) == (
+        "asked http://***@host/path", "info", "ingestion.lander", {"0": "1-2"}
+    )  # fmt: skip
+    assert first["at"].endswith("+00:00")
+    assert second["level"] == "warning"
+    assert third["exception"].startswith("Traceback")
+    assert logs.told(stream.getvalue().splitlines()[2]) == "failed"
+    assert logs.told("no JSON") == "no JSON"
+
+
+def test_a_command_that_a_person_waits_for_says_only_what_is_wrong() -> None:
+    stream = io.StringIO()
+    logs.configure(stream)
+    logging.getLogger("lakehouse.test").info("an event")
+    logging.getLogger("lakehouse.test").error("no such table")
+    assert stream.getvalue() == "traffic: no such table\n"
+
+
+def test_a_job_that_fails_says_so_as_json_and_no_more(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", trino_password=SecretStr(SECRETS[0]))
+    done = subprocess.run(
+        [sys.executable, "-m", "lakehouse", "land", "--once"], env=settings.environment(),
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    said = json.loads(line)
+    assert (said["level"], said["logger"]) == ("error", "lakehouse.cli")
+    assert "kafka is not running" in said["event"]

@@ -1,0 +1,171 @@
+"""Tables stay small however often they are committed to, and readers find what they need."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+
+from lakehouse.delta_log import log_files
+from lakehouse.jobs.maintenance import Upkeep, maintain
+from lakehouse.ledger import project
+from lakehouse.tables import Lake, Note, Step
+from tests.edited_specs import edited_specs
+from tests.rows import after, metric, reading, table
+
+BRONZE, SILVER, LEDGER = "bronze.traffic_event", "silver.segment_metric", "ops.ledger"
+NOTE = Note(job="test", spec_version="v", verdicts={"landed": 1})
+RULES = "log_hours: 1 ", "replaced_file_hours: 1 "
+COMMITS, ROUND = 160, 40
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Lake:
+    """A lake whose logs and replaced files are kept for no time at all."""
+    edits = [("ops.yaml", rule, rule.replace("1", "0")) for rule in RULES]
+    return Lake(tmp_path / "lake", edited_specs(tmp_path, *edits))
+
+
+def has_read(folder: Path, version: int) -> Path:
+    """A checkpoint of a stream that has read bronze through ``version``."""
+    offset = {"reservoirVersion": version + 1, "index": -1}
+    for part in ("offsets", "commits"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    (folder / "offsets" / "0").write_text(f'v1\n{{"batchWatermarkMs": 0}}\n{json.dumps(offset)}')
+    (folder / "commits" / "0").write_text("v1\n{}")
+    return folder
+
+
+def age(lake: Lake, name: str, seconds: float) -> None:
+    """Make the files in the log older."""
+    for path in (lake.folder(name) / "_delta_log").iterdir():
+        then = path.stat().st_mtime - seconds
+        os.utime(path, (then, then))
+
+
+def of(done: list[Upkeep], name: str) -> Upkeep:
+    return next(upkeep for upkeep in done if upkeep.table == name)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def young(number: int) -> dict[str, Any]:
+    return reading(number, number, landed_at=now())
+
+
+def test_files_and_logs_stay_few_at_a_commit_a_second(hasty: Lake, tmp_path: Path) -> None:
+    bronze, silver = hasty.table(BRONZE), hasty.table(SILVER)
+    most = {BRONZE: (0, 0), SILVER: (0, 0), LEDGER: (0, 0)}
+    for number in range(COMMITS):
+        rows = table(hasty, BRONZE, [young(number)])
+        before = number - 1 if number else None
+        bronze.append(rows, NOTE, [Step("land/0", before, number)])
+        silver.merge(
+            table(hasty, SILVER, [metric("s:a", number // 60 * 300, committed_at=now())]), NOTE
+        )
+        project(hasty, [BRONZE])
+        if number % ROUND == ROUND - 1:
+            for name in most:
+                age(hasty, name, 60)
+            done = maintain(hasty, has_read(tmp_path / "checkpoint", bronze.version), now())
+            for name in most:
+                upkeep = of(done, name)
+                most[name] = max(most[name][0], upkeep.files), max(most[name][1], upkeep.log_files)
+    assert {name: files <= 12 and logs <= 110 for name, (files, logs) in most.items()} == (
+        dict.fromkeys(most, True)
+    ), most
+    on_disk = len(list(hasty.folder(BRONZE).rglob("*.parquet")))
+    assert on_disk < ROUND
+    fresh = Lake(hasty.root, hasty.specs)
+    offsets = fresh.table(BRONZE).read(columns=["offset"])["offset"]
+    assert sorted(offsets.to_pylist()) == list(range(COMMITS))
+    assert fresh.table(BRONZE).progress("land/0") == COMMITS - 1
+    assert fresh.table(SILVER).read().num_rows == COMMITS // 60 + 1
+    noted = fresh.table(LEDGER).read()
+    assert pc.sum(noted["rows_written"]).as_py() == COMMITS
+
+
+def test_what_the_stream_has_not_read_stays(hasty: Lake, tmp_path: Path) -> None:
+    bronze = hasty.table(BRONZE)
+    for number in range(60):
+        bronze.append(table(hasty, BRONZE, [young(number)]), NOTE)
+    project(hasty, [BRONZE])
+    files = set(bronze.dataset().files)
+    bronze.checkpoint()
+    age(hasty, BRONZE, 7200)
+    folder = has_read(tmp_path / "checkpoint", 30)
+    upkeep = of(maintain(hasty, folder, now()), BRONZE)
+    assert upkeep.postponed == "vacuum waits for the stream"
+    assert upkeep.compacted == 60
+    here = {path.relative_to(hasty.folder(BRONZE)).as_posix()
+            for path in hasty.folder(BRONZE).rglob("*.parquet")}  # fmt: skip
+    assert files <= here
+    kept = {file.version for file in log_files(hasty.folder(BRONZE)) if file.is_commit}
+    assert set(range(31, 61)) <= kept
+
+    upkeep = of(maintain(hasty, has_read(folder, bronze.refresh()), now()), BRONZE)
+    assert upkeep.vacuumed_files == 60
+    assert upkeep.cleaned_log_files > 0
+    assert hasty.table(BRONZE).read().num_rows == 60
+
+
+def test_the_ledger_gets_every_commit_before_the_log_forgets_it(
+    hasty: Lake, tmp_path: Path
+) -> None:
+    bronze = hasty.table(BRONZE)
+    for number in range(60):
+        bronze.append(table(hasty, BRONZE, [young(number)]), NOTE)
+        if number == 9:
+            project(hasty, [BRONZE])
+    age(hasty, BRONZE, 7200)
+    maintain(hasty, has_read(tmp_path / "checkpoint", bronze.refresh()), now())
+    assert project(hasty, [BRONZE]) == 0
+    hasty.table(LEDGER).refresh()
+    versions = hasty.table(LEDGER).read(columns=["table_version"])["table_version"].to_pylist()
+    assert sorted(versions) == list(range(1, 60 + 2))  # and the compaction
+
+
+def test_a_reader_of_an_older_version_is_not_cut_off_within_the_hour(
+    lake: Lake, tmp_path: Path
+) -> None:
+    bronze = lake.table(BRONZE)
+    for number in range(20):
+        bronze.append(table(lake, BRONZE, [young(number)]), NOTE)
+    reader = Lake(lake.root, lake.specs).table(BRONZE)
+    upkeep = of(maintain(lake, has_read(tmp_path / "checkpoint", 20), now()), BRONZE)
+    assert (upkeep.compacted, upkeep.files) == (20, 1)
+    assert (upkeep.vacuumed_files, upkeep.cleaned_log_files) == (0, 0)
+    assert reader.read().num_rows == 20
+
+
+def test_a_day_goes_once_nothing_in_it_arrived_within_the_retention(
+    hasty: Lake, tmp_path: Path
+) -> None:
+    bronze, days = hasty.table(BRONZE), timedelta(days=hasty.specs.ops.retention[BRONZE].days)
+    bronze.append(table(hasty, BRONZE, [reading(0, 0), reading(1, 86_400)]), NOTE)
+    bronze.append(table(hasty, BRONZE, [reading(2, 10, landed_at=after(90_000))]), NOTE)
+    folder = has_read(tmp_path / "checkpoint", 2)
+
+    def left(moment: datetime) -> list[str]:
+        maintain(hasty, folder, moment)
+        return sorted(hasty.table(BRONZE).read(columns=["event_id"])["event_id"].to_pylist())
+
+    assert left(after(86_399) + days) == ["e0", "e1", "e2"]
+    assert left(after(86_401) + days) == ["e0", "e2"]  # a reading of the first day came late
+    assert left(after(90_001) + days) == []
+
+
+def test_a_table_without_days_loses_its_old_rows(hasty: Lake, tmp_path: Path) -> None:
+    bronze = hasty.table(BRONZE)
+    bronze.append(table(hasty, BRONZE, [reading(0, 0)]), NOTE)
+    project(hasty, [BRONZE])
+    kept = timedelta(days=hasty.specs.ops.retention[LEDGER].days)
+    folder = has_read(tmp_path / "checkpoint", 1)
+    assert of(maintain(hasty, folder, now() + kept - timedelta(hours=1)), LEDGER).expired_rows == 0
+    done = of(maintain(hasty, folder, now() + kept + timedelta(hours=1)), LEDGER)
+    assert done.expired_rows == 2  # the append, and bronze's own expiry

@@ -1,0 +1,202 @@
+"""Metrics are what ops.yaml says, bounded, and read over HTTP."""
+
+import http.client
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from lakehouse.jobs.progress import StreamProgress
+from lakehouse.metrics import Metrics
+from lakehouse.metrics.endpoint import exposed
+from specs.errors import Unavailable
+from specs.loader import Specs
+from specs.ops import Metric, OpsSpec
+
+MOST_SERIES = 12_000
+"""Of one process, whatever comes; Prometheus keeps about 3 kB of memory for each."""
+
+
+@pytest.fixture
+def metrics(specs: Specs) -> Metrics:
+    return Metrics(specs.ops, "lander")
+
+
+def lines(metrics: Metrics, name: str) -> list[str]:
+    return [line for line in metrics.text().decode().splitlines() if line.startswith(name)]
+
+
+def test_a_value_on_a_bound_is_within_it(metrics: Metrics) -> None:
+    metrics.observe("traffic_batch_duration_seconds", [0.1, 0.1001, 99], job="land")
+    name = "traffic_batch_duration_seconds"
+    assert f'{name}_bucket{{job="land",le="0.05"}} 0.0' in lines(metrics, name)
+    assert f'{name}_bucket{{job="land",le="0.1"}} 1.0' in lines(metrics, name)
+    assert f'{name}_bucket{{job="land",le="0.25"}} 2.0' in lines(metrics, name)
+    assert f'{name}_bucket{{job="land",le="+Inf"}} 3.0' in lines(metrics, name)
+    assert f'{name}_count{{job="land"}} 3.0' in lines(metrics, name)
+    (total,) = lines(metrics, f"{name}_sum")
+    assert float(total.split()[-1]) == pytest.approx(99.2001)
+
+
+def test_a_counter_adds_up_by_its_labels(metrics: Metrics) -> None:
+    for rule, count in (("speed_in_range", 2), ("key_present", 1), ("speed_in_range", 3)):
+        metrics.count("traffic_dead_letters_total", count, rule=rule)
+    assert lines(metrics, "traffic_dead_letters_total") == [
+        'traffic_dead_letters_total{rule="speed_in_range"} 5.0',
+        'traffic_dead_letters_total{rule="key_present"} 1.0',
+    ]
+
+
+def test_series_that_are_replaced_are_gone(specs: Specs) -> None:
+    metrics, name = Metrics(specs.ops, "exporter"), "traffic_segments"
+    metrics.replace(name, [(3, {"source": "a"}), (4, {"source": "b"})])
+    metrics.replace(name, [(5, {"source": "b"})])
+    assert lines(metrics, name) == ['traffic_segments{source="b"} 5.0']
+
+
+def test_a_name_or_label_that_ops_yaml_lacks_is_refused(metrics: Metrics) -> None:
+    with pytest.raises(KeyError):
+        metrics.count("traffic_surprises_total")
+    with pytest.raises(KeyError):
+        metrics.count("traffic_dead_letters_total", segment_id="nyc_dot:1")
+    with pytest.raises(KeyError):
+        metrics.count("traffic_dead_letters_total", rule="a", segment_id="nyc_dot:1")
+
+
+def test_a_process_tells_only_what_is_its_own(specs: Specs) -> None:
+    for process in ("lander", "stream", "api", "exporter"):
+        text = Metrics(specs.ops, process).text().decode()  # type: ignore[arg-type]
+        told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+        assert told == {one.name for one in specs.ops.metrics if process in one.by}
+    assert Metrics(specs.ops).text() == b""
+
+
+def most_series(ops: OpsSpec, metric: Metric) -> int:
+    values = math.prod(ops.labels[name].max + 1 for name in metric.labels)
+    return values * (len(metric.buckets) + 3 if metric.buckets else 1)
+
+
+@pytest.mark.parametrize("process", ["lander", "stream", "api", "exporter"])
+def test_the_series_of_a_process_are_bounded(specs: Specs, process: str) -> None:
+    own = [metric for metric in specs.ops.metrics if process in metric.by]
+    assert sum(most_series(specs.ops, metric) for metric in own) <= MOST_SERIES
+    assert all("segment" not in name for metric in own for name in metric.labels)
+
+
+def test_every_rule_has_room_among_the_labels(specs: Specs) -> None:
+    rules = {
+        rule.id for table in specs.tables.values() for rule in (*table.rules, *table.expectations)
+    }
+    of_the_topic = 20  # what the lander says of a record that cannot be read
+    assert len(rules) + of_the_topic <= specs.ops.labels["rule"].max
+    assert len(specs.tables) * 2 <= specs.ops.labels["table"].max  # and one of what was replaced
+
+
+def test_values_past_the_bound_of_a_label_are_counted_as_other(specs: Specs) -> None:
+    metrics, most = Metrics(specs.ops, "api"), specs.ops.labels["route"].max
+    for number in range(1000):
+        metrics.observe(
+            "traffic_api_request_duration_seconds", 0.001, route=f"/{number}", status=200
+        )
+    counts = lines(metrics, "traffic_api_request_duration_seconds_count")
+    assert len(counts) == most + 1
+    assert counts[-1] == (
+        'traffic_api_request_duration_seconds_count{route="other",status="200"}'
+        f" {1000 - most:.1f}"
+    )
+
+
+def asked(port: int, path: str, host: str | None = None) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", path, headers={"Host": host} if host else {})
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def test_prometheus_finds_the_process_and_reads_it(metrics: Metrics, tmp_path: Path) -> None:
+    (tmp_path / "lander-999999999.json").write_text("[]")
+    (tmp_path / "stream-999999999.json").write_text("[]")
+    with exposed(metrics, "lander", port=0, targets=tmp_path) as port:
+        (target,) = tmp_path.glob("lander-*.json")  # what a killed lander left is gone
+        assert json.loads(target.read_text()) == [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"job": "lander"}}
+        ]
+        status, text = asked(port, "/metrics")
+        assert status == 200
+        assert "traffic_process_memory_bytes " in text
+        assert asked(port, "/")[0] == 404
+        assert asked(port, "/metrics", host="attacker.example:80")[0] == 421
+        with pytest.raises(Unavailable, match="TRAFFIC_METRICS_PORT"):  # noqa: SIM117
+            with exposed(metrics, "lander", port=port, targets=tmp_path):
+                pass
+    assert [path.name for path in tmp_path.iterdir()] == ["stream-999999999.json"]
+
+
+def test_memory_and_cpu_are_those_of_the_process_and_what_it_has_started(specs: Specs) -> None:
+    def told(name: str) -> float:
+        return float(lines(metrics, name)[0].split()[-1])
+
+    metrics = Metrics(specs.ops, "lander")  # it looks for its children at the first question
+    hold = "held = bytearray(300_000_000); print(len(held), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline().strip() == b"300000000"
+        own = psutil.Process().memory_info().rss
+        assert told("traffic_process_memory_bytes") > own + 250_000_000
+        child.communicate(b"\n")
+    assert told("traffic_process_memory_bytes") < own + 250_000_000
+    before = told("traffic_process_cpu_seconds_total")
+    assert sum(range(3_000_000)) > 0
+    assert told("traffic_process_cpu_seconds_total") > before > 0
+
+
+class Spark:
+    """What Spark says of its batches, as far as it is read."""
+
+    def __init__(self) -> None:
+        self.recentProgress: list[dict[str, Any]] = []
+
+    @property
+    def lastProgress(self) -> dict[str, Any] | None:  # noqa: N802
+        return self.recentProgress[-1] if self.recentProgress else None
+
+    def batch(self, number: int, rows: int, dropped: int) -> None:
+        operator = {
+            "operatorName": "dedupe", "numRowsUpdated": rows, "memoryUsedBytes": 1000,
+            "numRowsDroppedByWatermark": dropped,
+        }  # fmt: skip
+        self.recentProgress.append({
+            "batchId": number, "numInputRows": rows, "stateOperators": [operator],
+            "durationMs": {"triggerExecution": 700},
+            "eventTime": {"max": "2024-05-05T21:10:00.000Z",
+                          "watermark": "2024-05-05T21:05:30.000Z"},
+        })  # fmt: skip
+
+
+def test_each_batch_of_spark_is_taken_once(specs: Specs) -> None:
+    metrics, spark = Metrics(specs.ops, "stream"), Spark()
+    progress = StreamProgress(metrics, spark)
+    progress.look()
+    spark.batch(7, 100, 1)
+    progress.look()
+    progress.look()
+    for number in (8, 9, 10):
+        spark.batch(number, 200, 2)
+    progress.look()
+    assert lines(metrics, "traffic_batch_rows_sum") == [
+        'traffic_batch_rows_sum{job="stream"} 700.0'
+    ]
+    assert lines(metrics, "traffic_late_rows_total") == [
+        'traffic_late_rows_total{operator="dedupe"} 7.0'
+    ]
+    assert lines(metrics, "traffic_watermark_delay") == ["traffic_watermark_delay_seconds 270.0"]
+    assert metrics.cpu_seconds > 0
