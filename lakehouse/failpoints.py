@@ -84,11 +84,15 @@ class _Armed:
     number: signal.Signals
 
     def is_due(self, name: str, subject: str) -> bool:
-        """Whether this coming is the one; each coming counts."""
+        """Whether this coming is the one; each coming counts.
+
+        A moment inside a call may not come to pass where it is due, as in the folder of a new day,
+        which nobody watches; so the signal that can be had only once stays due.
+        """
         if name != self.name or self.subject not in (None, subject):
             return False
         self.passes_left -= 1
-        return self.passes_left == -1
+        return self.passes_left == -1 or (self.passes_left < 0 and self.number == signal.SIGKILL)
 
 
 def parsed(text: str) -> tuple[str, str | None, int, signal.Signals]:

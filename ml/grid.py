@@ -162,7 +162,7 @@ class RollingGrid:
 
         A batch of any span can be forecast from, and so can the one after it: windows that a
         batch of hours brings, while a stream catches up, are final only in the next. Dropped is
-        what was older than the scorable windows before the last batch.
+        what was older than the last batch, and than the scorable windows before it.
 
         Raises:
             WrongInput: a row's segment is not in the grid; build a new one after a change of
@@ -171,6 +171,9 @@ class RollingGrid:
         kept = self.grid if self._needed_from is None else self.grid.since(self._needed_from)
         if len(kept.windows) > self._scorable_windows:
             oldest = int(kept.windows[-self._scorable_windows])
+            started = kept.rows(kept.primary(silver)).window
+            if len(started):  # known before or not: what it brings may be final in the next batch
+                oldest = min(oldest, int(started.min()))
             self._needed_from = oldest - self._history_windows
         self.grid = kept.with_rows(silver)
         return self.grid

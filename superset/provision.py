@@ -105,7 +105,7 @@ def _numbered(asset: Asset, number: int | None) -> Asset:
 
     Superset numbers charts and datasets as they come; the uuid says which one is meant.
     """
-    asset.get("params", {}).pop("datasource", None)
+    (asset.get("params") or {}).pop("datasource", None)  # a dataset has none
     for part in asset.get("position", {}).values():
         if isinstance(part, dict) and part.get("type") == "CHART":
             part["meta"].pop("chartId", None)

@@ -1,6 +1,6 @@
 """The gold side of the stream: scores of the changed windows, and the network's KPIs."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -44,14 +44,16 @@ class Gold:
         """Read the features' history again: silver or the road segments were changed."""
         self._grid = None
 
-    def _seeded_grid(self) -> RollingGrid:
-        """Grid of the newest windows of silver."""
+    def _seeded_grid(self, first: datetime) -> RollingGrid:
+        """Grid of the newest windows of silver, with the history of those from ``first`` on."""
         spec = self._lake.specs.ml
         seconds = self._lake.specs.transforms.primary.size_seconds
         silver = self._lake.table(SILVER)
         silver.refresh()
         windows = spec.history_windows + SCORABLE_WINDOWS
-        rows = _newest(silver.read(columns=[*GRID_COLUMNS, spec.label.column]), seconds, windows)
+        known = silver.read(columns=[*GRID_COLUMNS, spec.label.column])
+        needed_from = first - timedelta(seconds=seconds * spec.history_windows)
+        rows = _newest(known, seconds, windows, needed_from)
         grid = SpeedGrid.from_tables(rows, self._segments.rows, spec.label, seconds)
         return RollingGrid(
             grid, history_windows=spec.history_windows, scorable_windows=SCORABLE_WINDOWS
@@ -99,7 +101,7 @@ class Gold:
 
     def _score(self, primary: pa.Table, note: Note, writer: str, batch_id: int) -> int:
         if self._grid is None:
-            self._grid = self._seeded_grid()
+            self._grid = self._seeded_grid(pc.min(primary["window_start"]).as_py())
         grid = self._grid.update(primary)
         model = self._models.model if self._models else None
         self._owes_scores = model is None
@@ -128,10 +130,10 @@ class Gold:
             self._models.close()
 
 
-def _newest(rows: pa.Table, seconds: int, windows: int) -> pa.Table:
-    """Rows of the newest ``windows`` windows of length ``seconds``."""
+def _newest(rows: pa.Table, seconds: int, windows: int, needed_from: datetime) -> pa.Table:
+    """Rows of the newest ``windows`` windows of length ``seconds``, and of all from then on."""
     rows = rows.filter(pc.equal(rows["window_seconds"], seconds))
     if not rows.num_rows:
         return rows
     oldest = pc.max(rows["window_start"]).as_py() - timedelta(seconds=seconds * (windows - 1))
-    return rows.filter(pc.greater_equal(rows["window_start"], oldest))
+    return rows.filter(pc.greater_equal(rows["window_start"], min(oldest, needed_from)))

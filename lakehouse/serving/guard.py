@@ -21,6 +21,9 @@ OPEN_PATHS = {"/", "/healthz", "/readyz", "/openapi.json"}
 OPEN_FOLDER = "/static/"
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 LIVE_ROUTE = "/events"
+MAX_QUERY_BYTES = 4096
+"""All parameters at their longest are a quarter of it."""
+
 DEFAULT_HEADERS = {
     b"content-security-policy": (
         b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
@@ -104,6 +107,8 @@ class Guard:
         )
         if door.only_loopback_names and name.lower() not in LOOPBACK_NAMES:
             return problem(421, f"this API listens on loopback; ask for {sorted(LOOPBACK_NAMES)}")
+        if len(request.scope["query_string"]) > MAX_QUERY_BYTES:
+            return problem(414, f"the query may have {MAX_QUERY_BYTES} bytes")
         client = request.client.host if request.client else "unknown"
         is_open = request.url.path in OPEN_PATHS or request.url.path.startswith(OPEN_FOLDER)
         if door.needs_key and not is_open:

@@ -38,12 +38,12 @@ def live_router(service: Service) -> APIRouter:
         told = service.status(service.follower.snapshot)
         return Response(told.model_dump_json(), headers=NEVER_KEPT, media_type="application/json")
 
-    @router.get("/healthz", response_model=Health, responses=documented(421, 429))
+    @router.get("/healthz", response_model=Health, responses=documented(414, 421, 429))
     async def healthz() -> Health:
         """The process answers."""
         return Health(status="ok")
 
-    @router.get("/readyz", response_model=Health, responses=documented(421, 429, 503))
+    @router.get("/readyz", response_model=Health, responses=documented(414, 421, 429, 503))
     async def readyz() -> Health:
         """There is data, and new commits are being looked for."""
         service.follower.check_ready()

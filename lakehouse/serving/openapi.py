@@ -12,7 +12,7 @@ complete batch. Answers carry an ETag and `Data-Age-Seconds`: how old the newest
 Errors are `application/problem+json`. Where keys are asked for, send `Authorization: Bearer KEY`.
 Pages link to the next one with `next`."""
 
-REFUSALS = (401, 421, 422, 429, 503)
+REFUSALS = (401, 414, 421, 422, 429, 503)
 
 
 def answers(

@@ -25,7 +25,7 @@ from specs.errors import Unavailable
 KINDS = ("database", "dataset", "chart", "dashboard")
 PATIENCE_MS, PATIENCE_SECONDS = 180_000, 180
 LOOK_SECONDS = 0.1
-SIZE = {"width": 1500, "height": 1500}
+SIZE = {"width": 1500, "height": 980}
 CHARTS = {
     "Network overview": {
         "Share of congested segments", "Most congested in 15 minutes",

@@ -73,6 +73,17 @@ def test_a_rolling_grid_holds_only_what_may_still_be_needed() -> None:
     assert made.complete_from == FIRST + 13
 
 
+def test_what_a_batch_of_hours_brings_can_be_forecast_again_when_it_is_final() -> None:
+    """After a restart the grid knows the batch's own windows already, for silver holds them."""
+    hours = [("a", window, 80.0) for window in range(5, 20)]
+    before = [("a", window, 80.0) for window in range(5)]
+    rolling = RollingGrid(grid([*before, *hours], ROADS), history_windows=2, scorable_windows=3)
+    rolling.update(silver(hours))
+    made = rolling.update(silver(hours))
+    assert made.windows.tolist() == [FIRST + window for window in range(3, 20)]
+    assert made.complete_from == FIRST + 3
+
+
 def test_a_batch_without_rows_changes_nothing() -> None:
     made = grid([("a", 0, 80.0)], ROADS)
     again = made.with_rows(SILVER.empty_table())

@@ -1,0 +1,83 @@
+"""The gold side of the stream, after a restart in front of hours to catch up with."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakehouse.jobs.gold import Gold
+from lakehouse.jobs.recompute import GoldRecompute, Range
+from lakehouse.jobs.segments import Segments
+from lakehouse.journal import Journal
+from lakehouse.tables import Lake, Note
+from ml.score import LoadedModel
+from specs.loader import Specs
+from tests.champion import wave_champion
+from tests.memory_publisher import MemoryPublisher
+from tests.rows import after, metric, segment, table
+
+SILVER, SCORES, ROAD = "silver.segment_metric", "gold.congestion_scores", "silver.road_segment"
+NOTE = Note(job="stream", spec_version="v")
+HISTORY, HOURS = range(60), range(60, 160)
+"""Windows of five minutes: those scored before, and eight hours that come in one batch."""
+
+
+class Champion:
+    """A registry whose champion never changes."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.model = model
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+
+@pytest.fixture(scope="module")
+def champion() -> LoadedModel:
+    return wave_champion()
+
+
+def windows(numbers: range, **other: Any) -> list[dict[str, Any]]:
+    """Rows of two segments whose speeds rise and fall."""
+    return [
+        metric(
+            name, 300.0 * number, speed_kmh_mean=(speed := 60 + 35 * math.sin(number / period)),
+            is_congested=speed < 54, **other,
+        )
+        for name, period in (("s:a", 7), ("s:b", 11)) for number in numbers
+    ]  # fmt: skip
+
+
+def silver_lake(root: Path, specs: Specs, rows: list[dict[str, Any]]) -> Lake:
+    lake = Lake(root, specs)
+    lake.table(ROAD).merge(table(lake, ROAD, [segment("s:a"), segment("s:b")]), NOTE)
+    lake.table(SILVER).merge(table(lake, SILVER, rows), NOTE)
+    return lake
+
+
+def scored(lake: Lake) -> list[dict[str, Any]]:
+    rows = lake.table(SCORES).read().to_pylist()
+    for row in rows:
+        del row["scored_at"]
+    return sorted(rows, key=lambda r: (r["segment_id"], r["window_start"], r["horizon_minutes"]))
+
+
+def test_hours_that_come_in_one_batch_are_scored_as_a_recompute_would(
+    tmp_path: Path, specs: Specs, champion: LoadedModel
+) -> None:
+    hours, final = windows(HOURS), windows(HOURS, is_final=True)
+    lake = silver_lake(tmp_path / "stream", specs, windows(HISTORY, is_final=True))
+    publisher = MemoryPublisher()
+    journal = Journal(lake, [])
+    gold = Gold(lake, Segments(lake), journal, publisher, Champion(champion))  # type: ignore[arg-type]
+    for batch_id, rows in enumerate((hours, final)):
+        changed = table(lake, SILVER, rows)
+        lake.table(SILVER).merge(changed, NOTE)
+        gold.take(changed, changed.slice(0, 0), NOTE, "stream", batch_id)
+
+    again = silver_lake(tmp_path / "again", specs, [*windows(HISTORY, is_final=True), *final])
+    asked = Range(after(300.0 * HOURS.start), after(300.0 * HOURS.stop))
+    GoldRecompute(again, champion, publisher).recompute(asked)
+    assert len(scored(lake)) == 2 * len(HOURS) * len(specs.ml.horizons_minutes)
+    assert scored(lake) == scored(again)
