@@ -33,7 +33,7 @@ def page(evaluation: Mapping[str, Any], names: Mapping[str, str]) -> str:
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{escape(evaluation['model'])}; targets from {evaluation['from']} to "
-        f"{evaluation['to']}. In brackets the interval of a bootstrap over whole days.</p>",
+        f"{evaluation['to']}. Small figures: the interval of a bootstrap over whole days.</p>",
         f"<p><small>{escape(protocol)}</small></p>",
     ]
     for horizon, figures in evaluation["horizons"].items():
