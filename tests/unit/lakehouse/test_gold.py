@@ -24,7 +24,9 @@ HISTORY, HOURS = range(60), range(60, 160)
 
 
 class Champion:
-    """A registry whose champion never changes."""
+    """A registry whose champion never changes and has no challenger."""
+
+    challenger: LoadedModel | None = None
 
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
