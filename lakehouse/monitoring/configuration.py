@@ -31,6 +31,7 @@ def prometheus(specs: Specs, *, targets: str, rules: str, alertmanagers: str) ->
         "scrape_configs": [
             {
                 "job_name": "traffic",  # each target's file names its process as label `job`
+                "honor_labels": True,  # a metric's own `job` says what committed: land, stream, ...
                 "file_sd_configs": [{"files": [targets], "refresh_interval": scrape}],
             }
         ],
