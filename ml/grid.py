@@ -157,12 +157,17 @@ class RollingGrid:
         self._scorable_windows = scorable_windows
         self._needed_from: int | None = None
 
-    def update(self, silver: pa.Table) -> SpeedGrid:
+    def update(self, silver: pa.Table, opened: pa.Table | None = None) -> SpeedGrid:
         """Take the changed rows of a batch and return the grid to forecast them from.
 
         A batch of any span can be forecast from, and so can the one after it: windows that a
-        batch of hours brings, while a stream catches up, are final only in the next. Dropped is
-        what was older than the last batch, and than the scorable windows before it.
+        batch of hours brings, while a stream catches up, are final only in the next, and so are
+        those that it left open. Dropped is what is older than these, than the last batch, and than
+        the scorable windows before it.
+
+        Args:
+            silver: changed rows.
+            opened: rows of the windows that are not final, which a later batch may bring again.
 
         Raises:
             WrongInput: a row's segment is not in the grid; build a new one after a change of
@@ -171,9 +176,12 @@ class RollingGrid:
         kept = self.grid if self._needed_from is None else self.grid.since(self._needed_from)
         if len(kept.windows) > self._scorable_windows:
             oldest = int(kept.windows[-self._scorable_windows])
-            started = kept.rows(kept.primary(silver)).window
-            if len(started):  # known before or not: what it brings may be final in the next batch
-                oldest = min(oldest, int(started.min()))
+            for rows in (silver, opened):
+                if rows is None:
+                    continue
+                started = kept.rows(kept.primary(rows)).window
+                if len(started):
+                    oldest = min(oldest, int(started.min()))
             self._needed_from = oldest - self._history_windows
         self.grid = kept.with_rows(silver)
         return self.grid

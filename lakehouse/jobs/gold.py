@@ -89,7 +89,9 @@ class Gold:
         if self._owes_scores:
             still_open = opened.filter(pc.equal(opened["window_seconds"], seconds))
             primary = pa.concat_tables([still_open, primary.filter(primary["is_final"])])
-        written = self._score(primary, note, writer, batch_id) if primary.num_rows else 0
+        written = 0
+        if primary.num_rows:
+            written = self._score(primary, opened, note, writer, batch_id)
         failpoint("stream.before_flush")
         self._publisher.flush()
         failpoint("stream.between_scores_and_kpis")
@@ -99,10 +101,13 @@ class Gold:
         self.kpis.merge_batch(kpis.filter(touched), note, writer, batch_id)
         return written
 
-    def _score(self, primary: pa.Table, note: Note, writer: str, batch_id: int) -> int:
+    def _score(
+        self, primary: pa.Table, opened: pa.Table, note: Note, writer: str, batch_id: int
+    ) -> int:
         if self._grid is None:
-            self._grid = self._seeded_grid(pc.min(primary["window_start"]).as_py())
-        grid = self._grid.update(primary)
+            starts = [pc.min(rows["window_start"]).as_py() for rows in (primary, opened)]
+            self._grid = self._seeded_grid(min(start for start in starts if start is not None))
+        grid = self._grid.update(primary, opened)
         model = self._models.model if self._models else None
         self._owes_scores = model is None
         if model is None:

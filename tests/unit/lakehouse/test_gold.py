@@ -65,21 +65,33 @@ def scored(lake: Lake) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda r: (r["segment_id"], r["window_start"], r["horizon_minutes"]))
 
 
+LEFT_OPEN = range(57, 60)
+"""Windows that were open before the hours came, and are final with them."""
+
+
+@pytest.mark.parametrize("left_open", [range(0), LEFT_OPEN], ids=["none", "three"])
 def test_hours_that_come_in_one_batch_are_scored_as_a_recompute_would(
-    tmp_path: Path, specs: Specs, champion: LoadedModel
+    tmp_path: Path, specs: Specs, champion: LoadedModel, left_open: range
 ) -> None:
+    ended = range(len(HISTORY) - len(left_open))
+    before = [*windows(ended, is_final=True), *windows(left_open)]
     hours, final = windows(HOURS), windows(HOURS, is_final=True)
-    lake = silver_lake(tmp_path / "stream", specs, windows(HISTORY, is_final=True))
+    closing = windows(left_open, is_final=True)
+    lake = silver_lake(tmp_path / "stream", specs, before)
     publisher = MemoryPublisher()
     journal = Journal(lake, [])
     gold = Gold(lake, Segments(lake), journal, publisher, Champion(champion))  # type: ignore[arg-type]
-    for batch_id, rows in enumerate((hours, final)):
+    batches = ((hours, [*windows(left_open), *hours]), ([*closing, *final], []))
+    for batch_id, (rows, opened) in enumerate(batches):
         changed = table(lake, SILVER, rows)
         lake.table(SILVER).merge(changed, NOTE)
-        gold.take(changed, changed.slice(0, 0), NOTE, "stream", batch_id)
+        gold.take(changed, table(lake, SILVER, opened), NOTE, "stream", batch_id)
 
-    again = silver_lake(tmp_path / "again", specs, [*windows(HISTORY, is_final=True), *final])
-    asked = Range(after(300.0 * HOURS.start), after(300.0 * HOURS.stop))
+    again = silver_lake(
+        tmp_path / "again", specs, [*windows(ended, is_final=True), *closing, *final]
+    )
+    asked = Range(after(300.0 * (HOURS.start - len(left_open))), after(300.0 * HOURS.stop))
     GoldRecompute(again, champion, publisher).recompute(asked)
-    assert len(scored(lake)) == 2 * len(HOURS) * len(specs.ml.horizons_minutes)
+    windows_scored = len(left_open) + len(HOURS)
+    assert len(scored(lake)) == 2 * windows_scored * len(specs.ml.horizons_minutes)
     assert scored(lake) == scored(again)
