@@ -42,9 +42,10 @@ class Unpublished:
 
 @dataclass(frozen=True)
 class Fixed:
-    """A registry whose champion never changes."""
+    """A registry whose champion never changes and has no challenger."""
 
     model: LoadedModel | None
+    challenger: LoadedModel | None = None
 
     def close(self) -> None:
         """Nothing to stop."""
