@@ -59,8 +59,8 @@ test-dags: airflow/.venv/installed  ## the DAGs on a real Airflow, on a small la
 test-apps: superset/.venv/installed .traffic/demo/lake  ## Trino and Superset, on the demo's tables
 	$(RUN) pytest tests/apps
 
-test: lint airflow/.venv/installed  ## everything CI runs, but for test-apps
-	$(RUN) pytest --ignore=tests/apps
+test: lint  ## style and all tests, but for the slow groups test-dags and test-apps
+	$(RUN) pytest --ignore=tests/apps --ignore=tests/dags
 
 bench: install  ## what the README and docs say of speed
 	$(TRAFFIC) bench landing

@@ -86,9 +86,12 @@ class ModelWatch:
         aliases = alias_versions(self._tracking_uri, self._specs)
         version = aliases.get(CHAMPION)
         if version is not None and (self._model is None or version != self._model.version):
-            failpoint("model.swap_begun")
+            is_swap = self._model is not None
+            if is_swap:
+                failpoint("model.swap_begun")
             self._model = load_version(self._tracking_uri, self._specs, version)
-            failpoint("model.swap_done")
+            if is_swap:
+                failpoint("model.swap_done")
             log.warning("model version %s scores from the next batch on", version)
         shadow = aliases.get(CHALLENGER)
         if shadow is None or shadow == self._refused:
