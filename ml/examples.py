@@ -111,7 +111,7 @@ class ExampleSet:
         segment, column = np.nonzero(truth.observed & inside)
         order = np.lexsort((segment, column))
         rows = Rows(segment[order], windows[column[order]] - ahead)
-        held_out = self._held_out(self._target_days(rows, horizon_minutes))
+        held_out = self._held_out(rows, horizon_minutes)
         learn = np.flatnonzero(~held_out)
         size = training.sample.size(len(learn))
         if size < len(learn):
@@ -124,13 +124,17 @@ class ExampleSet:
         target = targets_of(truth, rows, horizon_minutes)
         return local_times(truth.roads, target, truth.window_seconds)[0]
 
-    def _held_out(self, days: Integers) -> Booleans:
-        """Which days calibrate: every so many counted back from the last."""
-        if not len(days):
-            return np.zeros(0, dtype=np.bool_)
-        last, span = int(days.max()), int(days.max() - days.min()) + 1
+    def _held_out(self, rows: Rows, horizon_minutes: int) -> Booleans:
+        """Which rows calibrate: targets of every so many local days, counted back from the last.
+
+        Of a time with fewer days than that, every so many hours.
+        """
         every = self.spec.training.calibrate_every_days
-        held_out: Booleans = (last - days) % every == min(every, span) // 2
+        parts = self._target_days(rows, horizon_minutes)
+        if len(parts) and int(parts.max() - parts.min()) + 1 < every:
+            truth = self.observations.truth
+            parts = targets_of(truth, rows, horizon_minutes).window // truth.windows_in(60)
+        held_out: Booleans = (parts.max(initial=0) - parts) % every == every // 2
         return held_out
 
     @cached_property

@@ -66,6 +66,17 @@ def test_whole_days_of_targets_calibrate_and_teach_nothing() -> None:
     assert learn == {0, 1, 2, 3, 5, 6, 7}
 
 
+def test_of_a_time_with_too_few_days_every_sixth_hour_calibrates() -> None:
+    known = example_set(rush_hours(1))
+    parts = known.parts(15)
+    learn, held_out = (
+        set((targets_of(known.observations.truth, rows, 15).window // 12).tolist())
+        for rows in (parts.learn, parts.calibrate)
+    )
+    assert len(held_out) == 4
+    assert not learn & held_out
+
+
 def test_only_rows_whose_target_was_observed_are_examples() -> None:
     cells: list[Cell] = [("a", window, None if window % 2 else 90.0) for window in range(2000)]
     parts = example_set(cells).parts(15)  # three windows ahead: from odd to even ones
