@@ -142,7 +142,7 @@ class RollingGrid:
     Rows may arrive in any order, for several windows at once, and again with other values.
     """
 
-    def __init__(self, grid: SpeedGrid, *, history_windows: int, scorable_windows: int = 36):
+    def __init__(self, grid: SpeedGrid, *, history_windows: int, scorable_windows: int) -> None:
         """Start from the rows that are known.
 
         Args:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from ingestion.lander import reached_offset
 from ingestion.topics import TopicAdmin
 from lakehouse.jobs.checkpoint import told_through
+from lakehouse.jobs.newest import newest_window
 from lakehouse.metrics import Metrics
 from lakehouse.metrics.commits import BRONZE, landings
 from lakehouse.tables import Lake, LakeTable
@@ -180,7 +181,7 @@ def look_at_outcomes(seen: Seen) -> None:
     table = seen.fresh("outcomes", OUTCOME)
     if table is None:
         return
-    last = pc.max(table.read(["window_start"])["window_start"]).as_py()
+    last = newest_window(table)
     if last is None:
         return
     first = last - timedelta(days=seen.specs.ops.monitoring.outcome_days)
