@@ -108,7 +108,7 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
         change = learn.speed_kmh / free_flow - start
         outcome = Lesson(inputs, learn.congested.astype(np.float64))
         # Weighted by free flow, an error of the ratio counts in km/h.
-        moved = Lesson(inputs, change, free_flow)
+        moved = Lesson(inputs, change).weighted(free_flow)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             classifying = pool.submit(
                 grow, training.family, outcome, "log_loss", training.classifier, training.seed
