@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -133,18 +134,20 @@ class Demo:
         outcome = Outcome(self._lake)
         try:
             self._tell("start Kafka and MLflow")
-            with stack.running(self._settings) as endpoints:
-                self._bootstrap = endpoints["kafka"]
-                self._play(outcome, endpoints["mlflow"])
+            with ThreadPoolExecutor(1) as meanwhile:
+                roads = meanwhile.submit(register_segments, self._lake, SOURCE, until=LAST_DAY)
+                with stack.running(self._settings) as endpoints:
+                    self._bootstrap = endpoints["kafka"]
+                    self._play(outcome, endpoints["mlflow"], roads)
         finally:
             self._processes.kill()
         return outcome
 
-    def _play(self, outcome: Outcome, mlflow: str) -> None:
+    def _play(self, outcome: Outcome, mlflow: str, roads: Future[int]) -> None:
         with TopicAdmin(self._bootstrap, self._lake.specs.ops.retries.unavailable) as admin:
             admin.create(self._lake.specs)
         self._processes.start("stream", "stream")
-        register_segments(self._lake, SOURCE, until=LAST_DAY)
+        roads.result()
         with _phase(outcome, "replay thirteen days through Kafka, land and aggregate", self._tell):
             self._processes.start("land", "land")
             self._replay("history", "--to", LAST_DAY.strftime("%Y-%m-%dT%H:%M:%S"))
