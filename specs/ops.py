@@ -87,6 +87,7 @@ class Retraining(SpecModel):
 
     min_interval_hours: float = Field(ge=0)
     max_interval_hours: float = Field(gt=0)
+    trial_hours: float = Field(ge=0)
     min_new_labels: int = Field(gt=0)
     min_brier_skill: float = Field(lt=1)
     skill_hours: float = Field(gt=0)

@@ -136,5 +136,6 @@ def test_the_order_of_tasks(found: dict[str, Any]) -> None:
         "days": ["gold", "silver"], "silver": ["gold"], "gold": [],
     }  # fmt: skip
     assert order["retrain_congestion"] == {
-        "not_a_backfill": ["due"], "due": ["train"], "train": ["evaluate"], "evaluate": [],
+        "not_a_backfill": ["due"], "due": ["train"], "train": ["evaluate"],
+        "evaluate": ["promote"], "promote": [],
     }  # fmt: skip
