@@ -129,6 +129,7 @@ class Monitoring(SpecModel):
     group_interval_seconds: int = Field(gt=0)
     repeat_hours: int = Field(gt=0)
     outcome_days: int = Field(gt=0)
+    drift_seconds: float = Field(gt=0)
     silent_seconds: int = Field(gt=0)
 
 

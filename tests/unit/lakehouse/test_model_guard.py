@@ -13,10 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from lakehouse.commands.model import app as model_commands
-from lakehouse.jobs.drift import live_drift
+from lakehouse.jobs.drift import live_drift, watch_drift
 from lakehouse.jobs.model_guard import ModelGuard
+from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.outcomes import Outcomes
 from lakehouse.jobs.refresh import refresh_champion
+from lakehouse.metrics import Metrics
 from lakehouse.tables import Lake, Note
 from ml import registry
 from ml.mlflow_client import mlflow_module
@@ -47,13 +49,22 @@ def trained() -> TrainedModel:
 @pytest.fixture
 def lake(tmp_path: Path, specs: Specs) -> Lake:
     """A day of silver and its road segments."""
-    made = Lake(tmp_path / "lake", specs)
+    made = Lake(tmp_path / "lake", specs, Metrics(specs.ops, "stream"))
     made.table("silver.segment_metric").merge(silver(rush_hours(1, "ab"), is_final=True), NOTE)
     table = made.table("silver.road_segment")
     full = {"name": None, "polyline": None, "length_m": None, "interval_seconds": 300}
     rows = [row | full for row in ROADS.to_pylist()]
     table.merge(pa.Table.from_pylist(rows, schema=table.schema), NOTE)
     return made
+
+
+def told(lake: Lake, name: str) -> dict[str, float]:
+    """What Prometheus is told of a metric, by its labels as it writes them."""
+    lines = [line.rpartition(" ") for line in lake.metrics.text().decode().splitlines()]
+    return {
+        series.removeprefix(name): float(value) for series, _, value in lines
+        if series.partition("{")[0] == name
+    }  # fmt: skip
 
 
 def score(lake: Lake, name: str, probability: list[float], version: int) -> None:
@@ -137,14 +148,22 @@ def test_a_champion_worse_than_persistence_makes_way_for_the_one_before(
     watching = ModelGuard(lake, uri).look(act=False)
     assert watching.must_go is not None
     assert watching.rolled_back_to is None
+    assert told(lake, "traffic_model_rollbacks_total") == {"": 0.0}
     acting = ModelGuard(lake, uri).look()
     assert acting.rolled_back_to == first
+    assert told(lake, "traffic_model_rollbacks_total") == {"": 1.0}
     assert registry.alias_versions(uri, specs) == {"champion": first}
     with pytest.raises(WrongInput, match="no model was champion before"):
         registry.rollback(uri, specs)
 
     drift = live_drift(lake, uri)
     assert set(drift) == {"label", *(feature.name for feature in trained.model.spec.features)}
+
+    models = ModelWatch(uri, specs, 60)
+    watch_drift(lake, models)
+    models.close()
+    labelled = {f'{{feature="{name}"}}': pytest.approx(value) for name, value in drift.items()}
+    assert told(lake, "traffic_feature_drift") == labelled
 
     third, origin = refresh_champion(lake, uri)
     assert origin == first

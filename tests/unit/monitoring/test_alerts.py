@@ -75,6 +75,7 @@ HORIZON = {"horizon_minutes": "15"}
 RULE = {"table": "silver.segment_metric", "rule": "key_unique"}
 FAILURES = 'traffic_gate_failures_total{table="silver.segment_metric",rule="key_unique"}'
 LAG = 'traffic_consumer_lag_records{{topic="traffic_event",partition="{}"}}'
+DRIFT = 'traffic_feature_drift{{feature="{}"}}'
 SEEN = 'traffic_exporter_success_timestamp_seconds{part="kafka"}'
 
 CASES: dict[str, Case] = {
@@ -115,6 +116,15 @@ CASES: dict[str, Case] = {
     "model_drift": Case(
         fires=live(0.05, 0.08, 5000, gap=0.2), quiet=live(0.05, 0.08, 5000, gap=0.05), minutes=40,
         labels=HORIZON,
+    ),
+    "model_rolled_back": Case(
+        fires={"traffic_model_rollbacks_total": "0x10 1x50"},
+        quiet={"traffic_model_rollbacks_total": "1x60"},
+    ),
+    "feature_drift": Case(
+        fires={DRIFT.format("speed_ratio"): "0.3x200", DRIFT.format("age_minutes"): "0.1x200"},
+        quiet={DRIFT.format("speed_ratio"): "0.3x60 0.2x140"},
+        minutes=180, labels={"feature": "speed_ratio"},
     ),
     "sensor_outage": Case(
         fires={'traffic_segments_silent{source="nyc_dot"}': "70x60",
