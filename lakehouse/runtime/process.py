@@ -141,14 +141,17 @@ def stop(run: Path, names: Iterable[str], *, grace_seconds: float = 20.0) -> Non
         Unavailable: a process survived being killed.
     """
     names = set(names)
+    targets: list[psutil.Process] = []
     try:
-        targets = list(_of(run, names))
+        targets += _of(run, names)
         for process in targets:
             _signal(process, signal.SIGTERM)
         _wait(targets, grace_seconds)
     finally:
         deadline = time.monotonic() + KILL_SECONDS
-        while left := list(_of(run, names)):  # asked again: a child may have been born meanwhile
+        # Asked again: a child may have been born meanwhile. Nor is one forgotten that was found by
+        # the session of its leader, which has ended, and has overwritten its mark with a title.
+        while left := {*filter(_lives, targets), *_of(run, names)}:
             if time.monotonic() > deadline:
                 raise Unavailable(f"cannot end processes {', '.join(str(p.pid) for p in left)}")
             for process in left:
