@@ -1,13 +1,15 @@
 """Each DAG run for real, by Airflow's own program, on a lake whose tables say what it did.
 
-The tests go on where the one before ended: late readings, a training, two more days, a backfill.
+The tests go on where the one before ended: a training, two more days, a backfill, late readings.
 """
 
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,19 +21,19 @@ from lakehouse.jobs.reconcile import uncounted
 from lakehouse.runtime import process
 from lakehouse.sql import select
 from lakehouse.tables import Lake
-from ml.registry import versions
-from tests.dags.conftest import HISTORY, START, Lakehouse
+from ml.registry import alias_versions, versions
+from tests.dags.conftest import HISTORY, LATE, START, STREAMED, Lakehouse
 
 pytestmark = pytest.mark.stack
 
 SILVER, SCORES, KPI = "silver.segment_metric", "gold.congestion_scores", "gold.network_kpi"
-STREAMED = (datetime(2024, 5, 8, tzinfo=UTC), datetime(2024, 5, 10, tzinfo=UTC))
-"""Two whole days that are streamed with a model."""
 PATIENCE_SECONDS = 300.0
 ENDED = {"success", "failed"}
 NOT_DUE = {"not_a_backfill": "success", "due": "skipped", "train": "skipped", "evaluate": "skipped",
            "promote": "skipped"}  # fmt: skip
 """Tasks of a run of `retrain_congestion` that trained and promoted nothing."""
+TRAINED = NOT_DUE | {"due": "success", "train": "success", "evaluate": "success"}
+"""Tasks of one that trained; no challenger was better yet."""
 
 
 def wait_for(is_done: Callable[[], bool]) -> None:
@@ -101,11 +103,23 @@ def models(lakehouse: Lakehouse) -> set[int]:
 
 @pytest.fixture(scope="module")
 def more_days(lakehouse: Lakehouse) -> dict[str, tuple[int, int]]:
-    """Two more days, streamed with the model until they are final; their checksums."""
-    begin, end = START + HISTORY, STREAMED[1]
-    lakehouse.send(begin, end - begin, "--duplicate", "0.02", "--seed", "5")
-    lakehouse.send(end, timedelta(hours=2), "--seed", "5")
+    """Two more days, streamed with the model until they are final; their checksums.
+
+    With them come late readings of the days before.
+    """
+    begin, end = START + HISTORY, STREAMED[1] + timedelta(hours=2)
+    lakehouse.land(begin, end - begin, "--duplicate", "0.02", "--seed", "5")
+    lakehouse.land(START + LATE, timedelta(minutes=30), "--seed", "9")
+    lakehouse.traffic("stream", "--once")
     return checksums(lakehouse.lake())
+
+
+@pytest.fixture
+def week_old(lakehouse: Lakehouse) -> None:
+    """Makes the registry's models eight days older."""
+    with closing(sqlite3.connect(lakehouse.settings.home / "mlflow" / "mlflow.db")) as registry:
+        registry.execute("UPDATE model_versions SET creation_time = creation_time - 8 * 86400000")
+        registry.commit()
 
 
 @pytest.fixture
@@ -137,16 +151,6 @@ def test_airflow_listens_on_loopback_alone_and_keeps_its_secrets(lakehouse: Lake
         assert not any(secret in value for value in variables.values() for secret in secrets)
 
 
-def test_late_readings_are_brought_in(lakehouse: Lakehouse) -> None:
-    assert late_windows(lakehouse.lake()) != []
-    states = lakehouse.run_here("reconcile_late")
-    assert states == {"reconcile": "success", "lineage": "success"}
-    assert late_windows(lakehouse.lake()) == []
-    told = (lakehouse.settings.home / "lineage" / "events.jsonl").read_text().splitlines()
-    jobs = {json.loads(line)["job"]["name"] for line in told}
-    assert jobs >= {"land", "stream", "recompute"}
-
-
 def test_the_scheduler_trains_once_however_often_gold_is_told(
     lakehouse: Lakehouse, switched_on: Callable[[str], None]
 ) -> None:
@@ -163,9 +167,7 @@ def test_the_scheduler_trains_once_however_often_gold_is_told(
         lakehouse.tasks("retrain_congestion", run["dag_run_id"])
         for run in lakehouse.runs("retrain_congestion")
     ]
-    trained = {"not_a_backfill": "success", "due": "success", "train": "success",
-               "evaluate": "success", "promote": "skipped"}  # fmt: skip
-    assert states.count(trained) == 1
+    assert states.count(TRAINED) == 1
     assert states.count(NOT_DUE) == len(states) - 1 > 0
     assert models(lakehouse) == {1}
 
@@ -208,6 +210,19 @@ def test_a_backfill_by_airflow_gives_the_streams_rows_and_sets_off_no_training(
     assert models(lakehouse) == {1}
 
 
+def test_late_readings_are_brought_in(
+    lakehouse: Lakehouse, more_days: dict[str, tuple[int, int]]
+) -> None:
+    assert late_windows(lakehouse.lake()) != []
+    states = lakehouse.run_here("reconcile_late")
+    assert states == {"reconcile": "success", "lineage": "success"}
+    assert late_windows(lakehouse.lake()) == []
+    assert checksums(lakehouse.lake()) == more_days
+    told = (lakehouse.settings.home / "lineage" / "events.jsonl").read_text().splitlines()
+    jobs = {json.loads(line)["job"]["name"] for line in told}
+    assert jobs >= {"land", "stream", "recompute", "train", "score"}
+
+
 def test_a_day_that_is_right_already_is_left_alone(lakehouse: Lakehouse) -> None:
     before = {name: lakehouse.lake().table(name).version for name in (SILVER, SCORES, KPI)}
     states = lakehouse.run_here(
@@ -221,8 +236,16 @@ def test_a_day_that_is_right_already_is_left_alone(lakehouse: Lakehouse) -> None
     assert after == before
 
 
-def test_a_training_that_is_not_due_is_skipped(lakehouse: Lakehouse) -> None:
-    assert lakehouse.run_here("retrain_congestion") == NOT_DUE
+def test_a_week_later_a_challenger_is_trained_and_not_promoted_before_it_has_scored(
+    lakehouse: Lakehouse, week_old: None
+) -> None:
+    assert lakehouse.run_here("retrain_congestion") == TRAINED
+    record = process.records(lakehouse.settings.run)["mlflow"]
+    aliases = alias_versions(record.endpoint, lakehouse.specs)
+    assert aliases == {"champion": 1, "challenger": 2}
+    told = json.loads(lakehouse.traffic("model", "promote", "--json"))
+    assert (told["promoted"], told["model_version"]) == (False, 2)
+    assert told["reasons"][0].startswith("0 live outcomes of both; ")
 
 
 def test_what_was_refused_is_counted(lakehouse: Lakehouse) -> None:
