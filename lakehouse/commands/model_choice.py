@@ -90,16 +90,26 @@ def rollback(as_json: Json = False) -> None:
     _tell({"model_version": now, "previous_version": before}, as_json)
 
 
-def refresh(as_json: Json = False) -> None:
+def refresh(
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 3 where no model is champion.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Renew what the champion knows of recent days, from silver; its trees stay the same."""
     from lakehouse.jobs.refresh import refresh_champion
     from lakehouse.services import mlflow_uri
     from lakehouse.settings import Settings
     from lakehouse.tables import Lake
+    from ml.registry import champion_version
     from specs.loader import load_specs
 
-    settings = Settings()
-    version, before = refresh_champion(Lake(settings.lake, load_specs()), mlflow_uri(settings))
+    settings, specs = Settings(), load_specs()
+    uri = mlflow_uri(settings)
+    if exit_code and champion_version(uri, specs) is None:
+        _tell({"model_version": None, "refreshed_from": None}, as_json)
+        raise typer.Exit(NOTHING_DONE)
+    version, before = refresh_champion(Lake(settings.lake, specs), uri)
     _tell({"model_version": version, "refreshed_from": before}, as_json)
 
 

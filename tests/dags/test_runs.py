@@ -19,6 +19,8 @@ from deltalake import DeltaTable
 
 from lakehouse.jobs.reconcile import uncounted
 from lakehouse.runtime import process
+from lakehouse.runtime.pipeline import PIPELINE
+from lakehouse.runtime.stack import SERVERS, up
 from lakehouse.sql import select
 from lakehouse.tables import Lake
 from ml.registry import alias_versions, versions
@@ -248,6 +250,13 @@ def test_a_week_later_a_challenger_is_trained_and_not_promoted_before_it_has_sco
     assert told["reasons"][0].startswith("0 live outcomes of both; ")
 
 
+def test_the_champion_is_refreshed(lakehouse: Lakehouse) -> None:
+    assert lakehouse.run_here("refresh_congestion") == {"refresh": "success"}
+    record = process.records(lakehouse.settings.run)["mlflow"]
+    aliases = alias_versions(record.endpoint, lakehouse.specs)
+    assert aliases == {"champion": 3, "challenger": 2}
+
+
 def test_what_was_refused_is_counted(lakehouse: Lakehouse) -> None:
     assert lakehouse.run_here("dlq_triage", at=datetime.now(UTC) + timedelta(hours=1)) == {
         "summary": "success"
@@ -283,12 +292,16 @@ def test_the_day_is_reported(lakehouse: Lakehouse) -> None:
 
 
 def test_a_killed_server_is_started_again_and_airflow_left_alone(lakehouse: Lakehouse) -> None:
+    lander = next(one for one in PIPELINE if one.name == "lander")
+    up(lakehouse.settings, [*SERVERS, lander])
     before = process.records(lakehouse.settings.run)
-    os.kill(before["kafka"].pid, signal.SIGKILL)
+    for name in ("kafka", "lander"):
+        os.kill(before[name].pid, signal.SIGKILL)
     states = lakehouse.run_here("platform")
     assert states == {"servers": "success", "topics": "success", "health": "success"}
     after = process.records(lakehouse.settings.run)
     assert after["kafka"].pid != before["kafka"].pid
+    assert after["lander"].pid != before["lander"].pid
     assert after["airflow"] == before["airflow"]
     assert {state["state"] for state in json.loads(lakehouse.traffic("status", "--json"))} == {"up"}
 

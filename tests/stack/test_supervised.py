@@ -1,4 +1,4 @@
-"""Lander and stream under `traffic up --with pipeline`: started in order, healed, ended in order."""
+"""Lander and stream under `traffic up --with pipeline`: healed, and ended in order."""
 
 import json
 import os

@@ -1,6 +1,7 @@
 """Every alert fires when it should and is quiet when it should, by Prometheus' own reckoning."""
 
 import re
+import shlex
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -240,15 +241,34 @@ def test_every_alert_has_a_section_of_the_runbook(specs: Specs) -> None:
 
 def test_every_command_of_the_runbook_exists() -> None:
     text = (DEPLOY.parent / RUNBOOK).read_text()
-    code = re.findall(r"`([^`\n]+)`", text) + re.findall(r"^(traffic .*)$", text, re.MULTILINE)
-    used = {tuple(one.split()[1:3]) for one in code if one.startswith("traffic ")}
-    assert len(used) > 12
-    known: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
-    for name, *rest in used:
-        assert name in known, name
-        group = getattr(known[name], "commands", None)
-        if group is not None:
-            assert rest[0] in group, (name, rest)
+    code = re.findall(r"`(traffic [^`\n]+)`", text)
+    code += re.findall(r"^(traffic .*)$", text, re.MULTILINE)
+    assert len(set(code)) > 30
+    for line in code:
+        assert fault_of(line) is None, f"{line}: {fault_of(line)}"
+    for absent in ("traffic lands", "traffic model trian", "traffic up --wiht x", "traffic land 7"):
+        assert fault_of(absent) is not None, absent
+
+
+def fault_of(line: str) -> str | None:
+    """What our command line would not take of this; None where it takes all."""
+    _, *words = shlex.split(line, comments=True)
+    command: Any = get_command(app)
+    while hasattr(command, "commands"):
+        if not words or words[0] not in command.commands:
+            return f"no command {words[:1]}"
+        command = command.commands[words.pop(0)]
+    options = {name: one for one in command.params for name in one.opts if name[:1] == "-"}
+    places = sum(1 for one in command.params if not any(name[:1] == "-" for name in one.opts))
+    while words:
+        word = words.pop(0)
+        if word[:1] != "-":
+            places -= 1
+        elif word not in options:
+            return f"no option {word}"
+        elif not options[word].is_flag:
+            words = words[1:]
+    return None if places >= 0 else "too many arguments"
 
 
 def test_pages_and_tickets_have_a_receiver_that_is_told(specs: Specs) -> None:
