@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from benchmarks.home import BenchHome, temporary_home
 from benchmarks.live import LiveLoad, Observed, run_live, say
-from benchmarks.report import Result, audited
+from benchmarks.report import Result, audited, upper
 from benchmarks.through_trino import RowWatch, returned_seconds, watching
 from lakehouse.audit import Check, balance
 from lakehouse.freshness import Quantiles, freshness_seconds, hop_seconds
@@ -86,13 +86,15 @@ def summary(load: LiveLoad, seen: Observed, fresh: Quantiles) -> Result:
     )
     gates = sum(report["gate_cpu_seconds"] for report in seen.reports.values())
     measuring = sum(report["metrics_cpu_seconds"] for report in seen.reports.values())
+    scrapes = {name: taken for name, taken in seen.scrape_seconds.items() if taken}
     return {
         **fresh,
         "events_per_second": seen.records / seen.seconds,
         "events_per_cpu_second": seen.records / pipeline,
         "gate_cpu_ratio": gates / seen.pipeline_cpu_seconds,
         "metrics_cpu_ratio": (measuring + seen.exporter_cpu_seconds) / seen.pipeline_cpu_seconds,
-        "scrape_seconds_max": max(seen.scrape_seconds, default=math.nan),
+        "scrape_seconds_max": max((max(taken) for taken in scrapes.values()), default=math.nan),
+        "scrape_seconds": {name: asdict(upper(taken)) for name, taken in scrapes.items()},
         "seconds": seen.seconds,
         "cpu_seconds": dict(seen.cpu_seconds),
         "rss_bytes": dict(seen.rss_bytes),

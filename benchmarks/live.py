@@ -61,7 +61,7 @@ class Observed:
         pipeline_cpu_seconds: of lander and stream, from the first reading of the load to the last.
         lag: readings that Kafka has and bronze has not, and that bronze has and gold has not.
         exporter_cpu_seconds: of the exporter, over the same time.
-        scrape_seconds: what each scrape took.
+        scrape_seconds: what each scrape took, by process.
         reports: what lander and stream said at their end.
     """
 
@@ -73,7 +73,7 @@ class Observed:
     rss_bytes: Mapping[str, int]
     pipeline_cpu_seconds: float
     exporter_cpu_seconds: float
-    scrape_seconds: Sequence[float]
+    scrape_seconds: Mapping[str, Sequence[float]]
     lag: Mapping[str, Behind]
     reports: Mapping[str, Mapping[str, float]]
 

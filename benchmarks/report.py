@@ -46,6 +46,20 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(statistics.median(values), min(values), max(values))
 
 
+@dataclass(frozen=True)
+class Upper:
+    """Where many figures lie, seen from above."""
+
+    median: float
+    p95: float
+    highest: float
+
+
+def upper(values: Sequence[float]) -> Upper:
+    """Median, 95th percentile and the highest of at least one value."""
+    return Upper(quantile(values, 0.5), quantile(values, 0.95), max(values))
+
+
 def quantile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least this share of at least one value does not exceed."""
     return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]

@@ -9,12 +9,12 @@ ANSWER_SECONDS = 10.0
 
 
 class Scrapes:
-    """What scrapes took so far."""
+    """What scrapes took so far, by process."""
 
     def __init__(self, targets: Path) -> None:
         """Ask the processes that say in ``targets`` where they listen."""
         self._targets = targets
-        self.seconds: list[float] = []
+        self.seconds: dict[str, list[float]] = {}
 
     def look(self) -> None:
         """Ask each of them once.
@@ -23,9 +23,11 @@ class Scrapes:
             OSError: one does not answer.
         """
         for path in sorted(self._targets.glob("*.json")):
-            for address in json.loads(path.read_text())[0]["targets"]:
+            (told,) = json.loads(path.read_text())
+            taken = self.seconds.setdefault(told["labels"]["job"], [])
+            for address in told["targets"]:
                 began = time.perf_counter()
                 url = f"http://{address}/metrics"
                 with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:
                     answer.read()
-                self.seconds.append(time.perf_counter() - began)
+                taken.append(time.perf_counter() - began)

@@ -28,7 +28,7 @@ from lakehouse.commands import (
     superset,
     topic,
 )
-from specs.errors import TrafficError
+from specs.errors import GateFailed, SpecError, TrafficError
 
 log = logging.getLogger(__name__)
 app = typer.Typer(
@@ -77,6 +77,10 @@ def main() -> None:
         app()
     except TrafficError as error:
         log.error("%s", error)
+        if isinstance(error, GateFailed | SpecError):  # these stop, for a human
+            from lakehouse.runtime.intent import hold_this_job
+
+            hold_this_job(str(error))
         sys.exit(error.exit_code)
     except Exception:
         log.exception("this is a bug; please report it with the lines below")

@@ -18,6 +18,8 @@ from ml.model_card import model_card
 from ml.registry import (
     CHALLENGER,
     CHAMPION,
+    REFRESHED_FROM,
+    TRAINED_AT,
     ModelReport,
     alias_versions,
     promote,
@@ -106,7 +108,10 @@ def register_refreshed(  # noqa: PLR0913  (what the version is traced to)
     Raises:
         Unavailable: the registry does not answer.
     """
-    renewed = {"refreshed_from": str(origin.version), "recent_until": until.isoformat()}
+    renewed = {
+        REFRESHED_FROM: str(origin.version), TRAINED_AT: origin.trained_at.isoformat(),
+        "recent_until": until.isoformat(),
+    }  # fmt: skip
     tags = {**origin.tags, **_tags(specs, table_versions), **renewed}
     card = f"{origin.card}\nRecent days renewed up to {until:%Y-%m-%d} UTC.\n"
     run = _Run(origin.params, origin.run_metrics, tags, card, _example_of(model))

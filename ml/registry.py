@@ -17,6 +17,8 @@ from specs.loader import Specs
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 """Who scores; who scores in its shadow; who scored before, for a rollback."""
+TRAINED_AT, REFRESHED_FROM = "trained_at", "refreshed_from"
+"""Tags of a version that was not trained but renewed: when its trees were, and its origin."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,16 @@ class ModelReport:
     metrics: Mapping[int, Mapping[str, Mapping[str, float]]]
     run_metrics: Mapping[str, float]
     card: str
+
+    @property
+    def trained_at(self) -> datetime:
+        """When it was trained (UTC); what only had its recent days renewed is as old as before."""
+        return _trained_at(self.tags, self.created_at)
+
+
+def _trained_at(tags: Mapping[str, str], created_at: datetime) -> datetime:
+    told = tags.get(TRAINED_AT)
+    return datetime.fromisoformat(told) if told else created_at
 
 
 def alias_versions(tracking_uri: str, specs: Specs) -> dict[str, int]:
@@ -74,14 +86,32 @@ def versions(tracking_uri: str, specs: Specs) -> set[tuple[str, int]]:
     Raises:
         Unavailable: the registry does not answer.
     """
+    return {(str(one.name), int(one.version)) for one in _versions(tracking_uri, specs)}
+
+
+def newest_training(tracking_uri: str, specs: Specs) -> int | None:
+    """The newest version that came of a training, be it champion or not; None without any.
+
+    Raises:
+        Unavailable: the registry does not answer.
+    """
+    trained = [
+        int(one.version) for one in _versions(tracking_uri, specs) if REFRESHED_FROM not in one.tags
+    ]
+    return max(trained, default=None)
+
+
+def _versions(tracking_uri: str, specs: Specs) -> list[Any]:
+    """What MLflow says of every model of ours."""
     client = mlflow_module().MlflowClient(tracking_uri)
-    query, found, token = f"name = '{specs.ml.model_name}'", set(), None
+    query, token = f"name = '{specs.ml.model_name}'", None
+    found: list[Any] = []
     while True:
         page = answered(
             partial(client.search_model_versions, query, page_token=token),
             specs.ops.retries.unavailable,
         )
-        found |= {(str(one.name), int(one.version)) for one in page}
+        found += page
         token = page.token
         if not token:
             return found
@@ -132,7 +162,8 @@ def load_version(tracking_uri: str, specs: Specs, version: int) -> LoadedModel:
         )
         created_at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
         table = specs.tables["gold.congestion_scores"]
-        return LoadedModel(name, version, load_model(path), table, created_at)
+        trained_at = _trained_at(found.tags, created_at)
+        return LoadedModel(name, version, load_model(path), table, trained_at)
 
 
 def champion(tracking_uri: str, specs: Specs) -> LoadedModel | None:

@@ -16,14 +16,14 @@ from specs.tables import TableSpec
 class LoadedModel:
     """A model, its name and version in the registry, and the spec of the table it makes.
 
-    ``created_at``: when it was registered (UTC); None where it comes from no registry.
+    ``trained_at``: when its training was registered (UTC); None where it comes from no registry.
     """
 
     name: str
     version: int
     model: CongestionModel = field(repr=False)
     table: TableSpec = field(repr=False)
-    created_at: datetime | None = None
+    trained_at: datetime | None = None
 
 
 def scores(

@@ -10,6 +10,7 @@ from specs.loader import Specs
 from specs.tables import history_of
 
 METRIC = re.compile(r"\btraffic_[a-z_]+")
+DRIFT = "traffic_feature_drift"
 BUCKET_OF_GOAL = re.compile(r"\b(traffic_[a-z_]+)\{[^}]*le=\"\$goal\"")
 
 
@@ -83,6 +84,8 @@ def _ops_faults(specs: Specs) -> Iterator[str]:
     retraining = specs.ops.retraining
     if retraining.min_interval_hours > retraining.max_interval_hours:
         yield "ops.yaml: retraining has a min_interval_hours above its max_interval_hours"
+    if len(specs.ml.features) >= specs.ops.labels["feature"].max:
+        yield "ops.yaml: label feature has no room for the features of ml.yaml"
     for name, dag in specs.ops.airflow.dags.items():
         if dag.task_minutes > dag.run_minutes:
             yield f"ops.yaml: a task of DAG {name} may take longer than a run"
@@ -98,6 +101,8 @@ def _alert_faults(specs: Specs) -> Iterator[str]:
         if alert.sla is not None and sla is None:
             yield f"ops.yaml: alert {alert.id} names SLA {alert.sla}, which system.yaml lacks"
             continue
+        if DRIFT in alert.expression and alert.bound != specs.ml.drift.max_psi:
+            yield f"ops.yaml: alert {alert.id}: bound is not ml.yaml's drift.max_psi"
         try:
             alert.promql(sla.at_most if sla else None)
         except (KeyError, ValueError) as error:

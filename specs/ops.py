@@ -87,6 +87,7 @@ class Retraining(SpecModel):
 
     min_interval_hours: float = Field(ge=0)
     max_interval_hours: float = Field(gt=0)
+    trial_hours: float = Field(ge=0)
     min_new_labels: int = Field(gt=0)
     min_brier_skill: float = Field(lt=1)
     skill_hours: float = Field(gt=0)
@@ -128,6 +129,7 @@ class Monitoring(SpecModel):
     group_interval_seconds: int = Field(gt=0)
     repeat_hours: int = Field(gt=0)
     outcome_days: int = Field(gt=0)
+    drift_seconds: float = Field(gt=0)
     silent_seconds: int = Field(gt=0)
 
 

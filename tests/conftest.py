@@ -1,6 +1,7 @@
 """What every group of tests shares: the specs, a lake in a folder of its own, a browser."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from specs.loader import Specs, load_specs
 
 settings.register_profile("shared machine", deadline=None)  # how long one example takes is chance
 settings.load_profile("shared machine")
+
+
+def pytest_sessionstart() -> None:
+    """Have a run that is asked to end stop the servers that its fixtures started."""
+    signal.signal(
+        signal.SIGTERM,
+        lambda *_: pytest.exit("asked to end", returncode=128 + signal.SIGTERM),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,9 @@ from typing import Annotated, Any
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+CHALLENGER = "challenger"
+NOTHING_DONE = 3
+"""Exit code with `--exit-code`: neither a failure nor wrong input."""
 
 
 def quality(
@@ -45,11 +48,17 @@ def compare(as_json: Json = False) -> None:
 
 
 def promote(
-    model: Annotated[str, typer.Option(help="Alias or version.")] = "challenger",
+    model: Annotated[str, typer.Option(help="Alias or version.")] = CHALLENGER,
     force: Annotated[bool, typer.Option("--force", help="Ask nothing of it.")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 3 where none was promoted.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make the challenger champion if it has shown what ml.yaml asks for, or if forced to."""
+    """Make the challenger champion if it has shown what ml.yaml asks for, or if forced to.
+
+    Where it has not, or no model is challenger, the champion stays and the reasons are told.
+    """
     from lakehouse.services import mlflow_uri
     from lakehouse.settings import Settings
     from ml.registry import promote as to_champion
@@ -57,14 +66,17 @@ def promote(
     from specs.loader import load_specs
 
     uri, specs = mlflow_uri(Settings()), load_specs()
-    version = resolve(uri, specs, model)
-    found: dict[str, Any] = {"model_version": version, "promoted": True, "reasons": []}
-    if not force:
-        found |= _verdict(model)
+    found: dict[str, Any]
+    if force:
+        found = {"model_version": resolve(uri, specs, model), "promoted": True, "reasons": []}
+    else:
+        found = _verdict(model)
         found["promoted"] = found.pop("is_better")
     if found["promoted"]:
-        found["previous_version"] = to_champion(uri, specs, version)
+        found["previous_version"] = to_champion(uri, specs, found["model_version"])
     _tell(found, as_json)
+    if exit_code and not found["promoted"]:
+        raise typer.Exit(NOTHING_DONE)
 
 
 def rollback(as_json: Json = False) -> None:
@@ -78,31 +90,43 @@ def rollback(as_json: Json = False) -> None:
     _tell({"model_version": now, "previous_version": before}, as_json)
 
 
-def refresh(as_json: Json = False) -> None:
+def refresh(
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 3 where no model is champion.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Renew what the champion knows of recent days, from silver; its trees stay the same."""
     from lakehouse.jobs.refresh import refresh_champion
     from lakehouse.services import mlflow_uri
     from lakehouse.settings import Settings
     from lakehouse.tables import Lake
+    from ml.registry import champion_version
     from specs.loader import load_specs
 
-    settings = Settings()
-    version, before = refresh_champion(Lake(settings.lake, load_specs()), mlflow_uri(settings))
+    settings, specs = Settings(), load_specs()
+    uri = mlflow_uri(settings)
+    if exit_code and champion_version(uri, specs) is None:
+        _tell({"model_version": None, "refreshed_from": None}, as_json)
+        raise typer.Exit(NOTHING_DONE)
+    version, before = refresh_champion(Lake(settings.lake, specs), uri)
     _tell({"model_version": version, "refreshed_from": before}, as_json)
 
 
-def _verdict(model: str = "challenger") -> dict[str, Any]:
-    """What the promotion rule says of a model."""
+def _verdict(model: str = CHALLENGER) -> dict[str, Any]:
+    """What the promotion rule says of a model; that there is no challenger is an answer too."""
     from lakehouse.jobs.outcomes import Outcomes
     from lakehouse.services import mlflow_uri
     from lakehouse.settings import Settings
     from lakehouse.tables import Lake
     from ml.promotion import verdict
-    from ml.registry import resolve, show
+    from ml.registry import alias_versions, resolve, show
     from specs.loader import load_specs
 
     settings = Settings()
     lake, uri = Lake(settings.lake, load_specs()), mlflow_uri(settings)
+    if model == CHALLENGER and CHALLENGER not in alias_versions(uri, lake.specs):
+        return {"model_version": None, "is_better": False, "reasons": ["no model is challenger"]}
     version = resolve(uri, lake.specs, model)
     outcomes = Outcomes(lake)
     outcomes.fill()

@@ -23,13 +23,16 @@ def _reconciliation(
     spark: "SparkSession", settings: "Settings", stream: "Stream", models: "ModelWatch",
     metrics: "Metrics",
 ) -> "Callable[[], None]":  # fmt: skip
-    """Reconciles late readings on a timer, beside the stream and on snapshots of its own.
+    """What is done on timers beside the stream, on snapshots of its own.
 
-    With every window it also looks what came of the scores, see `ModelGuard`.
+    Late readings are reconciled; with every window `ModelGuard` looks what came of the scores, and
+    from time to time Prometheus is told how far the readings lie from what the model knows.
     """
     import logging
-    import time
+    from functools import partial
 
+    from lakehouse.jobs.chores import Chore, doing
+    from lakehouse.jobs.drift import watch_drift
     from lakehouse.jobs.model_guard import ModelGuard
     from lakehouse.jobs.recompute import GoldRecompute, SilverRecompute
     from lakehouse.jobs.reconcile import Reconciler
@@ -41,31 +44,32 @@ def _reconciliation(
 
     lake = Lake(settings.lake, load_specs(), metrics)
     guard = ModelGuard(lake, mlflow_uri(settings))
-    guard_seconds = lake.specs.transforms.primary.size_seconds
-    look_due = time.monotonic() + guard_seconds
     publisher = KafkaPublisher(kafka_bootstrap(settings))
     silver = SilverRecompute(spark, lake, publisher)
     reconciler = Reconciler(
         lake, settings.checkpoints / "stream", silver,
         lambda: GoldRecompute(lake, models.model, publisher),
     )  # fmt: skip
-    due = time.monotonic() + settings.reconcile_seconds
 
-    def beside() -> None:
-        nonlocal due, look_due
-        if time.monotonic() >= look_due:
-            try:
-                guard.look()
-            except Unavailable as error:
-                logging.getLogger(__name__).warning("%s; the champion stays", error)
-            look_due = time.monotonic() + guard_seconds
-        if time.monotonic() < due:
-            return
+    def judge() -> None:
+        try:
+            guard.look()
+        except Unavailable as error:
+            logging.getLogger(__name__).warning("%s; the champion stays", error)
+
+    def reconcile() -> None:
         if reconciler.reconcile():
             stream.silver_was_corrected.set()
-        due = time.monotonic() + settings.reconcile_seconds
 
-    return beside
+    window = lake.specs.transforms.primary.size_seconds
+    return doing(
+        Chore(judge, every_seconds=window),
+        Chore(reconcile, every_seconds=settings.reconcile_seconds),
+        Chore(
+            partial(watch_drift, lake, models),
+            every_seconds=lake.specs.ops.monitoring.drift_seconds, first_seconds=window,
+        ),
+    )  # fmt: skip
 
 
 def land(once: Once = False) -> None:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 With = Annotated[
     list[str] | None,
-    typer.Option("--with", help="Also trino, superset, monitoring or airflow; repeatable."),
+    typer.Option(
+        "--with",
+        help="Also pipeline (lander and stream), trino, superset, monitoring or airflow;"
+        " repeatable.",
+    ),
 ]
 Heal = Annotated[
     bool,

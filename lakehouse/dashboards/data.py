@@ -83,7 +83,7 @@ def model(specs: Specs) -> Board:
             (
                 Panel("Version that scores", "0: no model is champion.", "none",
                       (Prom("max(traffic_model_version)"),), "figure", 6, (1, 1), is_low_bad=True),
-                Panel("Its age", "Since it was registered; training runs weekly.", "s",
+                Panel("Its age", "Since it was trained; training runs weekly.", "s",
                       (Prom("time() - max(traffic_model_created_timestamp_seconds)"),),
                       "figure", 6, (7 * 86400, 14 * 86400)),
                 Panel("Live Brier score", "Of the newest days, mean over the horizons; 0 is"
@@ -91,6 +91,17 @@ def model(specs: Specs) -> Board:
                       (Prom('avg(traffic_live_brier_score{forecaster="model"})'),), "figure", 6),
                 Panel("Outcomes", "Scores of the newest days whose target was observed.", "none",
                       (Prom("sum(traffic_live_outcomes)"),), "figure", 6),
+            ),
+            (
+                Panel("Feature drift", "Population stability index of the last days against what"
+                      " the model was trained on, the largest; above"
+                      f" {specs.ml.drift.max_psi:g} it is a shift.", "none",
+                      (Prom("topk(8, traffic_feature_drift)", "{{feature}}"),), width=12,
+                      limits=(0.4 * specs.ml.drift.max_psi, specs.ml.drift.max_psi)),
+                Panel("Version over time", "Steps up are trainings and promotions, steps down"
+                      " rollbacks.", "none",
+                      (Prom("max(traffic_model_version)", "version"),
+                       Prom("sum(traffic_model_rollbacks_total)", "rollbacks")), width=12),
             ),
             (
                 Panel("Live Brier score by horizon", "Beside persistence on the same rows; lower is"

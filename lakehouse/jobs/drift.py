@@ -1,37 +1,48 @@
 """How far the newest windows lie from what the champion was trained on."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.jobs.evaluation import COLUMNS, SEGMENTS, SILVER
+from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.tables import Lake
+
+if TYPE_CHECKING:
+    from ml.model import CongestionModel
 
 SAMPLE_ROWS = 20_000
 
 
 def live_drift(lake: Lake, tracking_uri: str) -> dict[str, float]:
-    """Population stability index of each feature of the first horizon, and of ``label``.
-
-    Over the hours of ml.yaml; empty without a champion or a row.
+    """`drift_of` the champion; empty without one.
 
     Raises:
         Unavailable: the registry does not answer.
+    """
+    from ml.registry import champion
+
+    loaded = champion(tracking_uri, lake.specs)
+    return {} if loaded is None else drift_of(lake, loaded.model)
+
+
+def drift_of(lake: Lake, model: "CongestionModel") -> dict[str, float]:
+    """Population stability index of each feature of the first horizon, and of ``label``.
+
+    Over the hours of ml.yaml; empty without a row.
     """
     import numpy as np
 
     from ml.features import features
     from ml.grid import SpeedGrid
-    from ml.registry import champion
 
-    specs = lake.specs
-    loaded = champion(tracking_uri, specs)
     rows = _newest(lake)
-    if loaded is None or not rows.num_rows:
+    if not rows.num_rows:
         return {}
-    model, seconds = loaded.model, specs.transforms.primary.size_seconds
+    seconds = lake.specs.transforms.primary.size_seconds
     grid = SpeedGrid.from_tables(rows, lake.table(SEGMENTS).read(), model.spec.label, seconds)
     cells = grid.rows(grid.primary(rows))
     cells = cells[cells.window >= int(grid.windows[0]) + model.spec.history_windows]
@@ -48,6 +59,15 @@ def live_drift(lake: Lake, tracking_uri: str) -> dict[str, float]:
     congested = speed[observed] < model.spec.label.congested_below_ratio * free_flow
     found = dict(reference.drift(inputs, names))
     return found | ({"label": reference.label_drift(congested)} if len(congested) else {})
+
+
+def watch_drift(lake: Lake, models: ModelWatch) -> None:
+    """Tell Prometheus the drift of the model in hand; nothing where there is none."""
+    with lake.metrics.measured():
+        found = {} if models.model is None else drift_of(lake, models.model.model)
+        lake.metrics.replace(
+            "traffic_feature_drift", [(value, {"feature": name}) for name, value in found.items()]
+        )
 
 
 def _newest(lake: Lake) -> pa.Table:

@@ -13,6 +13,8 @@ from specs.errors import GateFailed
 
 log = logging.getLogger(__name__)
 
+ROLLBACKS = "traffic_model_rollbacks_total"
+
 
 @dataclass(frozen=True)
 class Guarded:
@@ -43,6 +45,7 @@ class ModelGuard:
     def __init__(self, lake: Lake, tracking_uri: str) -> None:
         """Watch over the champion of the registry at ``tracking_uri``."""
         self._lake, self._uri = lake, tracking_uri
+        lake.metrics.count(ROLLBACKS, 0)  # Prometheus sees no increase in a series that begins at 1
         self.outcomes = Outcomes(lake)
 
     def look(self, *, act: bool = True) -> Guarded:
@@ -68,6 +71,7 @@ class ModelGuard:
             log.error("model version %s is worse than persistence: %s", version, reason)
             if act and PREVIOUS in alias_versions(self._uri, specs):
                 back, _ = rollback(self._uri, specs)
+                self._lake.metrics.count(ROLLBACKS)
                 log.error("model version %s is champion again", back)
         shown = {horizon: asdict(found) for horizon, found in quality.items()}
         return Guarded(written, version, shown, reason, back)

@@ -71,7 +71,7 @@ def watch_model(metrics: Metrics, models: ModelWatch) -> None:
         return models.model.version if models.model else 0
 
     def created() -> float:
-        moment = models.model.created_at if models.model else None
+        moment = models.model.trained_at if models.model else None
         return moment.timestamp() if moment else float("nan")
 
     metrics.watch("traffic_model_version", version)

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from lakehouse.tables import Lake
 from ml.due import Standing
 from ml.outcome import outcomes, quality_of
-from ml.registry import version_report, versions
+from ml.registry import CHALLENGER, alias_versions, newest_training, version_report
 
 SILVER, SCORES = "silver.segment_metric", "gold.congestion_scores"
 
@@ -18,13 +18,16 @@ def standing(lake: Lake, tracking_uri: str) -> Standing:
     Raises:
         Unavailable: the registry does not answer.
     """
-    numbers = [number for _, number in versions(tracking_uri, lake.specs)]
-    if not numbers:
+    newest = newest_training(tracking_uri, lake.specs)
+    if newest is None:
         return Standing(None, 0, None)
-    report = version_report(tracking_uri, lake.specs, max(numbers))
+    report = version_report(tracking_uri, lake.specs, newest)
+    challenger = alias_versions(tracking_uri, lake.specs).get(CHALLENGER)
+    since = challenger and version_report(tracking_uri, lake.specs, challenger).created_at
     known = datetime.fromisoformat(report.params["test_to"]).replace(tzinfo=UTC)
     lake.table(SILVER).refresh()
-    return Standing(report.created_at, _labels_after(lake, known), _live_skill(lake))
+    labels, skill = _labels_after(lake, known), _live_skill(lake)
+    return Standing(report.created_at, labels, skill, since or None)
 
 
 def _labels_after(lake: Lake, known: datetime) -> int:

@@ -30,9 +30,9 @@ class Metrics(Collector):
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         self.cpu_seconds = 0.0
-        own = OwnProcess()
-        self.watch("traffic_process_memory_bytes", own.memory_bytes)
-        self.watch("traffic_process_cpu_seconds_total", own.cpu_seconds)
+        self._own = OwnProcess()
+        self.watch("traffic_process_memory_bytes", lambda: self._own.memory_bytes)
+        self.watch("traffic_process_cpu_seconds_total", lambda: self._own.cpu_seconds)
         self.watch("traffic_metrics_cpu_seconds_total", lambda: self.cpu_seconds)
 
     def count(self, name: str, amount: float = 1, **labels: object) -> None:
@@ -54,6 +54,11 @@ class Metrics(Collector):
     def watch(self, name: str, read: Callable[[], float]) -> None:
         """Have a metric without labels read at each scrape."""
         self._families[name].watch(read)
+
+    def look_at_process(self) -> None:
+        """See what the process takes of the machine; the next scrapes tell it."""
+        with self.measured():
+            self._own.look()
 
     @contextmanager
     def measured(self) -> Iterator[None]:

@@ -86,6 +86,7 @@ def environment(settings: Settings, port: int) -> Mapping[str, str]:
         **{name: value for name, value in settings.environment().items() if name.startswith(OURS)},
         **{f"AIRFLOW__{name}": value for name, value in options.items()},
         "AIRFLOW_HOME": str(home),
+        "SPT_NOENV": "1",  # a worker's title would overwrite its environment, the mark in it too
         "TRAFFIC_PROGRAM": str(Path(sys.executable).with_name("traffic")),
         process.MARK: str(settings.run / "airflow"),
     }

@@ -27,6 +27,8 @@ MARK = "TRAFFIC_SERVER"
 
 POLL_SECONDS = 0.05
 KILL_SECONDS = 10.0
+ORPHAN_SECONDS = 2.0
+"""What a child has at least when its leader used up the grace period."""
 
 
 class Record(BaseModel):
@@ -134,21 +136,26 @@ def own(run: Path) -> str | None:
 def stop(run: Path, names: Iterable[str], *, grace_seconds: float = 20.0) -> None:
     """End servers with all their children, and remove their records.
 
-    They are asked first; what is left after the grace period, or when the caller is interrupted,
-    is killed.
+    Leaders are asked first, as each ends its own children in order; then those who are left. What
+    is left after the grace period, or when the caller is interrupted, is killed.
 
     Raises:
         Unavailable: a process survived being killed.
     """
     names = set(names)
+    targets: list[psutil.Process] = []
     try:
-        targets = list(_of(run, names))
-        for process in targets:
-            _signal(process, signal.SIGTERM)
-        _wait(targets, grace_seconds)
+        targets += _of(run, names)
+        heads = [head for n, one in records(run).items() if n in names and (head := leader(one))]
+        began = time.monotonic()
+        _ask(heads, grace_seconds)
+        left_seconds = grace_seconds - (time.monotonic() - began)
+        _ask(set(targets).difference(heads), max(left_seconds, min(grace_seconds, ORPHAN_SECONDS)))
     finally:
         deadline = time.monotonic() + KILL_SECONDS
-        while left := list(_of(run, names)):  # asked again: a child may have been born meanwhile
+        # Asked again: a child may have been born meanwhile. Nor is one forgotten that was found by
+        # the session of its leader, which has ended, and has overwritten its mark with a title.
+        while left := {*filter(_lives, targets), *_of(run, names)}:
             if time.monotonic() > deadline:
                 raise Unavailable(f"cannot end processes {', '.join(str(p.pid) for p in left)}")
             for process in left:
@@ -192,6 +199,14 @@ def _lives(process: psutil.Process) -> bool:
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
     with suppress(psutil.NoSuchProcess):
         process.send_signal(number)
+
+
+def _ask(processes: Iterable[psutil.Process], seconds: float) -> None:
+    """Ask them to end, and wait so long for it."""
+    living = [process for process in processes if _lives(process)]
+    for process in living:
+        _signal(process, signal.SIGTERM)
+    _wait(living, seconds)
 
 
 def _wait(processes: Iterable[psutil.Process], seconds: float) -> None:

@@ -48,6 +48,9 @@ class Server:
     start_seconds: float = 120.0
     """How long a start may take on a slow, busy machine."""
 
+    is_job: bool = False
+    """A process of ours that needs the servers: started once they answer, ended before them."""
+
     settle: Callable[[Settings, str], None] = _nothing
     """Bring what the server holds up to date once it answers at the given endpoint, at every
     ``traffic up``. Repeating it changes nothing."""

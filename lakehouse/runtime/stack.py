@@ -12,12 +12,13 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from lakehouse.runtime import process
+from lakehouse.runtime import intent, process
 from lakehouse.runtime.airflow import AIRFLOW
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.lock import only_one
 from lakehouse.runtime.mlflow import MLFLOW
 from lakehouse.runtime.monitoring import MONITORING
+from lakehouse.runtime.pipeline import PIPELINE
 from lakehouse.runtime.ports import check_port_is_free
 from lakehouse.runtime.server import Server, free_port
 from lakehouse.runtime.superset import SUPERSET
@@ -33,6 +34,7 @@ GROUPS: dict[str, tuple[Server, ...]] = {
     "superset": (SUPERSET,),
     "monitoring": MONITORING,
     "airflow": (AIRFLOW,),
+    "pipeline": PIPELINE,
 }
 """What it starts where ``--with`` names it."""
 
@@ -42,13 +44,20 @@ FREE_BYTES = 10**9
 """Below this much free disk nothing is started: a broker on a full disk halts."""
 
 POLL_SECONDS = 0.2
+JOB_SECONDS = 60.0
+"""How long a job may take for the batch in hand after it was asked to end."""
+
 QUOTED_LINES = 12
 
-State = Literal["up", "unresponsive", "dead", "stopped"]
+State = Literal["up", "unresponsive", "dead", "stopped", "held"]
 
 
 class Status(BaseModel):
-    """How one server is: ``unresponsive`` lives without answering, ``dead`` ended by itself."""
+    """How one server is.
+
+    ``unresponsive`` lives without answering, ``dead`` ended by itself, ``held`` did so for a reason
+    that a person has to look at.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -74,8 +83,11 @@ def up(
 ) -> list[Status]:
     """Have these servers running and answering; those that are already are left alone.
 
-    With ``heal`` one that lives without answering is stopped first, and so started anew. When one
-    cannot be started, or the caller is interrupted, those started here are stopped.
+    Jobs are started once all servers answer. When one cannot be started, or the caller is
+    interrupted, those started here are stopped.
+
+    With ``heal`` one that lives without answering is stopped first, and so started anew; one that
+    waits for a person is left alone; and servers that were started stay up where a job cannot be.
 
     Raises:
         Unavailable: a download, a port or the disk is not to be had, or a server ended or did not
@@ -84,14 +96,21 @@ def up(
     """
     with only_one(settings.run):
         if heal:
+            servers = _without_held(settings, servers, tell)
             _stop_unresponsive(settings, servers, tell)
-        live = _live(settings.run)
-        absent = [server for server in servers if server.name not in live]
+        names = [server.name for server in servers]
+        intent.release(settings.run, names)
         started: list[str] = []
         try:
-            _start(settings, absent, started)
-            _wait(settings, servers, tell)
+            for is_job in (False, True):
+                part = [server for server in servers if server.is_job is is_job]
+                live = _live(settings.run)
+                _start(settings, [server for server in part if server.name not in live], started)
+                _wait(settings, part, tell)
+                if heal:
+                    started.clear()
             _settle(settings, servers)
+            intent.want(settings.run, names)
         except OSError as error:
             process.stop(settings.run, started)
             raise Unavailable(f"cannot start the servers: {error}") from error
@@ -111,7 +130,10 @@ def down(settings: Settings) -> list[str]:
         return []
     with only_one(settings.run):
         names = sorted({*process.records(settings.run), *process.members(settings.run)})
-        process.stop(settings.run, names)
+        jobs = {server.name for server in OPTIONAL if server.is_job}.intersection(names)
+        process.stop(settings.run, jobs, grace_seconds=JOB_SECONDS)
+        process.stop(settings.run, set(names) - jobs)
+        intent.forget(settings.run)
     return names
 
 
@@ -129,8 +151,8 @@ def status(settings: Settings, servers: Sequence[Server] | None = None) -> list[
 
 def present(settings: Settings) -> tuple[Server, ...]:
     """The servers of every ``traffic up``, and the optional ones that were started."""
-    recorded = process.records(settings.run)
-    return (*SERVERS, *(server for server in OPTIONAL if server.name in recorded))
+    known = {*process.records(settings.run), *intent.wanted(settings.run)}
+    return (*SERVERS, *(server for server in OPTIONAL if server.name in known))
 
 
 def others(settings: Settings, servers: Sequence[Server]) -> list[Server]:
@@ -167,6 +189,16 @@ def running(settings: Settings, servers: Sequence[Server] = SERVERS) -> Iterator
 def _live(run: Path) -> dict[str, process.Record]:
     recorded = process.records(run)
     return {name: record for name, record in recorded.items() if process.leader(record)}
+
+
+def _without_held(
+    settings: Settings, servers: Sequence[Server], tell: Callable[[str], None]
+) -> list[Server]:
+    held = intent.held(settings.run)
+    for server in servers:
+        if server.name in held:
+            tell(f"{server.name} waits for a person: {held[server.name]}")
+    return [server for server in servers if server.name not in held]
 
 
 def _stop_unresponsive(
@@ -231,10 +263,11 @@ def _settle(settings: Settings, servers: Sequence[Server]) -> None:
 
 def _status(settings: Settings, server: Server, record: process.Record | None) -> Status:
     log = _log(settings, server)
+    is_held = server.name in intent.held(settings.run)
     if record is None:
-        return Status(name=server.name, state="stopped", log=log)
+        return Status(name=server.name, state="held" if is_held else "stopped", log=log)
     leader = process.leader(record)
-    state: State = "dead"
+    state: State = "held" if is_held else "dead"
     rss_bytes = None
     if leader is not None:
         state = "up" if server.answers(record.port) else "unresponsive"

@@ -1,13 +1,15 @@
 """Each DAG run for real, by Airflow's own program, on a lake whose tables say what it did.
 
-The tests go on where the one before ended: late readings, a training, two more days, a backfill.
+The tests go on where the one before ended: a training, two more days, a backfill, late readings.
 """
 
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,20 +19,23 @@ from deltalake import DeltaTable
 
 from lakehouse.jobs.reconcile import uncounted
 from lakehouse.runtime import process
+from lakehouse.runtime.pipeline import PIPELINE
+from lakehouse.runtime.stack import SERVERS, up
 from lakehouse.sql import select
 from lakehouse.tables import Lake
-from ml.registry import versions
-from tests.dags.conftest import HISTORY, START, Lakehouse
+from ml.registry import alias_versions, versions
+from tests.dags.conftest import HISTORY, LATE, START, STREAMED, Lakehouse
 
 pytestmark = pytest.mark.stack
 
 SILVER, SCORES, KPI = "silver.segment_metric", "gold.congestion_scores", "gold.network_kpi"
-STREAMED = (datetime(2024, 5, 8, tzinfo=UTC), datetime(2024, 5, 10, tzinfo=UTC))
-"""Two whole days that are streamed with a model."""
 PATIENCE_SECONDS = 300.0
 ENDED = {"success", "failed"}
-NOT_DUE = {"not_a_backfill": "success", "due": "skipped", "train": "skipped", "evaluate": "skipped"}
-"""Tasks of a run of `retrain_congestion` that trained nothing."""
+NOT_DUE = {"not_a_backfill": "success", "due": "skipped", "train": "skipped", "evaluate": "skipped",
+           "promote": "skipped"}  # fmt: skip
+"""Tasks of a run of `retrain_congestion` that trained and promoted nothing."""
+TRAINED = NOT_DUE | {"due": "success", "train": "success", "evaluate": "success"}
+"""Tasks of one that trained; no challenger was better yet."""
 
 
 def wait_for(is_done: Callable[[], bool]) -> None:
@@ -100,11 +105,23 @@ def models(lakehouse: Lakehouse) -> set[int]:
 
 @pytest.fixture(scope="module")
 def more_days(lakehouse: Lakehouse) -> dict[str, tuple[int, int]]:
-    """Two more days, streamed with the model until they are final; their checksums."""
-    begin, end = START + HISTORY, STREAMED[1]
-    lakehouse.send(begin, end - begin, "--duplicate", "0.02", "--seed", "5")
-    lakehouse.send(end, timedelta(hours=2), "--seed", "5")
+    """Two more days, streamed with the model until they are final; their checksums.
+
+    With them come late readings of the days before.
+    """
+    begin, end = START + HISTORY, STREAMED[1] + timedelta(hours=2)
+    lakehouse.land(begin, end - begin, "--duplicate", "0.02", "--seed", "5")
+    lakehouse.land(START + LATE, timedelta(minutes=30), "--seed", "9")
+    lakehouse.traffic("stream", "--once")
     return checksums(lakehouse.lake())
+
+
+@pytest.fixture
+def week_old(lakehouse: Lakehouse) -> None:
+    """Makes the registry's models eight days older."""
+    with closing(sqlite3.connect(lakehouse.settings.home / "mlflow" / "mlflow.db")) as registry:
+        registry.execute("UPDATE model_versions SET creation_time = creation_time - 8 * 86400000")
+        registry.commit()
 
 
 @pytest.fixture
@@ -136,16 +153,6 @@ def test_airflow_listens_on_loopback_alone_and_keeps_its_secrets(lakehouse: Lake
         assert not any(secret in value for value in variables.values() for secret in secrets)
 
 
-def test_late_readings_are_brought_in(lakehouse: Lakehouse) -> None:
-    assert late_windows(lakehouse.lake()) != []
-    states = lakehouse.run_here("reconcile_late")
-    assert states == {"reconcile": "success", "lineage": "success"}
-    assert late_windows(lakehouse.lake()) == []
-    told = (lakehouse.settings.home / "lineage" / "events.jsonl").read_text().splitlines()
-    jobs = {json.loads(line)["job"]["name"] for line in told}
-    assert jobs >= {"land", "stream", "recompute"}
-
-
 def test_the_scheduler_trains_once_however_often_gold_is_told(
     lakehouse: Lakehouse, switched_on: Callable[[str], None]
 ) -> None:
@@ -162,9 +169,7 @@ def test_the_scheduler_trains_once_however_often_gold_is_told(
         lakehouse.tasks("retrain_congestion", run["dag_run_id"])
         for run in lakehouse.runs("retrain_congestion")
     ]
-    trained = {"not_a_backfill": "success", "due": "success", "train": "success",
-               "evaluate": "success"}  # fmt: skip
-    assert states.count(trained) == 1
+    assert states.count(TRAINED) == 1
     assert states.count(NOT_DUE) == len(states) - 1 > 0
     assert models(lakehouse) == {1}
 
@@ -201,9 +206,23 @@ def test_a_backfill_by_airflow_gives_the_streams_rows_and_sets_off_no_training(
     for run_id in told_by(lakehouse, only_backfills):
         states = lakehouse.tasks("retrain_congestion", run_id)
         assert (states, run_id not in before) == (NOT_DUE, True)
-        asked = f"/dags/retrain_congestion/dagRuns/{run_id}/taskInstances/due"
-        assert lakehouse.get(asked)["start_date"] is None, "it was not even asked whether it is due"
+        for task_id in ("due", "promote"):
+            asked = f"/dags/retrain_congestion/dagRuns/{run_id}/taskInstances/{task_id}"
+            assert lakehouse.get(asked)["pid"] is None, f"{task_id} was not even asked"
     assert models(lakehouse) == {1}
+
+
+def test_late_readings_are_brought_in(
+    lakehouse: Lakehouse, more_days: dict[str, tuple[int, int]]
+) -> None:
+    assert late_windows(lakehouse.lake()) != []
+    states = lakehouse.run_here("reconcile_late")
+    assert states == {"reconcile": "success", "lineage": "success"}
+    assert late_windows(lakehouse.lake()) == []
+    assert checksums(lakehouse.lake()) == more_days
+    told = (lakehouse.settings.home / "lineage" / "events.jsonl").read_text().splitlines()
+    jobs = {json.loads(line)["job"]["name"] for line in told}
+    assert jobs >= {"land", "stream", "recompute", "train", "score"}
 
 
 def test_a_day_that_is_right_already_is_left_alone(lakehouse: Lakehouse) -> None:
@@ -219,8 +238,23 @@ def test_a_day_that_is_right_already_is_left_alone(lakehouse: Lakehouse) -> None
     assert after == before
 
 
-def test_a_training_that_is_not_due_is_skipped(lakehouse: Lakehouse) -> None:
-    assert lakehouse.run_here("retrain_congestion") == NOT_DUE
+def test_a_week_later_a_challenger_is_trained_and_not_promoted_before_it_has_scored(
+    lakehouse: Lakehouse, week_old: None
+) -> None:
+    assert lakehouse.run_here("retrain_congestion") == TRAINED
+    record = process.records(lakehouse.settings.run)["mlflow"]
+    aliases = alias_versions(record.endpoint, lakehouse.specs)
+    assert aliases == {"champion": 1, "challenger": 2}
+    told = json.loads(lakehouse.traffic("model", "promote", "--json"))
+    assert (told["promoted"], told["model_version"]) == (False, 2)
+    assert told["reasons"][0].startswith("0 live outcomes of both; ")
+
+
+def test_the_champion_is_refreshed(lakehouse: Lakehouse) -> None:
+    assert lakehouse.run_here("refresh_congestion") == {"refresh": "success"}
+    record = process.records(lakehouse.settings.run)["mlflow"]
+    aliases = alias_versions(record.endpoint, lakehouse.specs)
+    assert aliases == {"champion": 3, "challenger": 2}
 
 
 def test_what_was_refused_is_counted(lakehouse: Lakehouse) -> None:
@@ -258,12 +292,16 @@ def test_the_day_is_reported(lakehouse: Lakehouse) -> None:
 
 
 def test_a_killed_server_is_started_again_and_airflow_left_alone(lakehouse: Lakehouse) -> None:
+    lander = next(one for one in PIPELINE if one.name == "lander")
+    up(lakehouse.settings, [*SERVERS, lander])
     before = process.records(lakehouse.settings.run)
-    os.kill(before["kafka"].pid, signal.SIGKILL)
+    for name in ("kafka", "lander"):
+        os.kill(before[name].pid, signal.SIGKILL)
     states = lakehouse.run_here("platform")
     assert states == {"servers": "success", "topics": "success", "health": "success"}
     after = process.records(lakehouse.settings.run)
     assert after["kafka"].pid != before["kafka"].pid
+    assert after["lander"].pid != before["lander"].pid
     assert after["airflow"] == before["airflow"]
     assert {state["state"] for state in json.loads(lakehouse.traffic("status", "--json"))} == {"up"}
 

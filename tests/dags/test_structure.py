@@ -117,6 +117,11 @@ def test_each_command_exists_and_takes_the_options_it_is_given(found: dict[str, 
         assert given <= known, f"{task_id}: {sorted(given - known)}"
 
 
+def test_the_night_s_refresh_comes_when_the_last_windows_of_the_day_are_final(specs: Specs) -> None:
+    minute, hour, *_ = specs.ops.airflow.dags["refresh_congestion"].schedule.split()
+    assert int(hour) * 60 + int(minute) >= 60 * specs.ml.profile.refresh_hours
+
+
 def test_gold_is_told_by_what_changes_it_and_heard_by_the_training(found: dict[str, Any]) -> None:
     tell = {dag_id for dag_id, _, task in tasks(found) if task["outlets"] == ["gold"]}
     assert tell == {"reconcile_late", "backfill_silver_gold"}
@@ -136,5 +141,6 @@ def test_the_order_of_tasks(found: dict[str, Any]) -> None:
         "days": ["gold", "silver"], "silver": ["gold"], "gold": [],
     }  # fmt: skip
     assert order["retrain_congestion"] == {
-        "not_a_backfill": ["due"], "due": ["train"], "train": ["evaluate"], "evaluate": [],
+        "not_a_backfill": ["due"], "due": ["train"], "train": ["evaluate"],
+        "evaluate": ["promote"], "promote": [],
     }  # fmt: skip

@@ -38,7 +38,8 @@ def test_freshness_leaves_the_load_out_of_the_cost() -> None:
         since_version=3, landed=600, records=600, seconds=10.0,
         cpu_seconds={"bench": 9.0, "producer": 7.0, "kafka": 1.0, "lander": 2.0, "stream": 3.0},
         rss_bytes={"lander": 10}, pipeline_cpu_seconds=8.0, lag={},
-        exporter_cpu_seconds=0.05, scrape_seconds=[0.01, 0.03, 0.02],
+        exporter_cpu_seconds=0.05, scrape_seconds={"lander": [0.01, 0.03, 0.02], "stream": [0.02]},
+
         reports={
             "lander": {"gate_cpu_seconds": 0.5, "metrics_cpu_seconds": 0.02, "batches": 4},
             "stream": {"gate_cpu_seconds": 0.3, "metrics_cpu_seconds": 0.01, "batches": 2},
@@ -50,4 +51,8 @@ def test_freshness_leaves_the_load_out_of_the_cost() -> None:
     assert found["events_per_cpu_second"] == 100.0  # 600 by kafka's, lander's and stream's 6 s
     assert found["metrics_cpu_ratio"] == pytest.approx(0.01)
     assert found["scrape_seconds_max"] == 0.03
+    assert found["scrape_seconds"] == {
+        "lander": {"median": 0.02, "p95": 0.03, "highest": 0.03},
+        "stream": {"median": 0.02, "p95": 0.02, "highest": 0.02},
+    }
     assert found["gate_cpu_ratio"] == pytest.approx(0.1)

@@ -18,6 +18,7 @@ from specs.errors import Unavailable
 from specs.loader import Specs
 from specs.ops import Metric, OpsSpec
 
+MEMORY = "traffic_process_memory_bytes "
 MOST_SERIES = 12_000
 """Of one process, whatever comes; Prometheus keeps about 3 kB of memory for each."""
 
@@ -130,7 +131,8 @@ def test_prometheus_finds_the_process_and_reads_it(metrics: Metrics, tmp_path: P
         ]
         status, text = asked(port, "/metrics")
         assert status == 200
-        assert "traffic_process_memory_bytes " in text
+        (memory,) = [one for one in text.splitlines() if one.startswith(MEMORY)]
+        assert float(memory.split()[-1]) > 10_000_000, "the process is looked at from the start"
         assert asked(port, "/")[0] == 404
         assert asked(port, "/metrics", host="attacker.example:80")[0] == 421
         with pytest.raises(Unavailable, match="TRAFFIC_METRICS_PORT"):  # noqa: SIM117
@@ -141,9 +143,12 @@ def test_prometheus_finds_the_process_and_reads_it(metrics: Metrics, tmp_path: P
 
 def test_memory_and_cpu_are_those_of_the_process_and_what_it_has_started(specs: Specs) -> None:
     def told(name: str) -> float:
+        metrics.look_at_process()
         return float(lines(metrics, name)[0].split()[-1])
 
-    before_child = OwnProcess().memory_bytes()  # with a JVM, where other tests have started one
+    own = OwnProcess()
+    own.look()
+    before_child = own.memory_bytes  # with a JVM, where other tests have started one
     metrics = Metrics(specs.ops, "lander")  # it looks for its children at the first question
     hold = "held = bytearray(300_000_000); print(len(held), flush=True); input()"
     with subprocess.Popen(

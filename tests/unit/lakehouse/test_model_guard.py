@@ -1,6 +1,8 @@
 """Outcomes, rollback and promotion on a lake and a registry in files."""
 
 import dataclasses
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
-from lakehouse.jobs.drift import live_drift
+from lakehouse.commands.model import app as model_commands
+from lakehouse.jobs.drift import live_drift, watch_drift
 from lakehouse.jobs.model_guard import ModelGuard
+from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.outcomes import Outcomes
 from lakehouse.jobs.refresh import refresh_champion
+from lakehouse.metrics import Metrics
 from lakehouse.tables import Lake, Note
 from ml import registry
 from ml.mlflow_client import mlflow_module
@@ -43,7 +49,7 @@ def trained() -> TrainedModel:
 @pytest.fixture
 def lake(tmp_path: Path, specs: Specs) -> Lake:
     """A day of silver and its road segments."""
-    made = Lake(tmp_path / "lake", specs)
+    made = Lake(tmp_path / "lake", specs, Metrics(specs.ops, "stream"))
     made.table("silver.segment_metric").merge(silver(rush_hours(1, "ab"), is_final=True), NOTE)
     table = made.table("silver.road_segment")
     full = {"name": None, "polyline": None, "length_m": None, "interval_seconds": 300}
@@ -52,18 +58,35 @@ def lake(tmp_path: Path, specs: Specs) -> Lake:
     return made
 
 
+def told(lake: Lake, name: str) -> dict[str, float]:
+    """What Prometheus is told of a metric, by its labels as it writes them."""
+    lines = [line.rpartition(" ") for line in lake.metrics.text().decode().splitlines()]
+    return {
+        series.removeprefix(name): float(value) for series, _, value in lines
+        if series.partition("{")[0] == name
+    }  # fmt: skip
+
+
 def score(lake: Lake, name: str, probability: list[float], version: int) -> None:
     """Scores of segment a from 06:00 on, 15 minutes ahead."""
+    told = [("a", 72 + number, said) for number, said in enumerate(probability)]
+    score_all(lake, name, told, version)
+
+
+def score_all(
+    lake: Lake, name: str, probability: list[tuple[str, int, float]], version: int
+) -> None:
+    """Scores, 15 minutes ahead, of segments and windows."""
     rows: list[dict[str, Any]] = [
         {
-            "segment_id": "a", "source": "city", "window_start": at(72 + number),
-            "window_date": at(0).date(), "horizon_minutes": 15, "target_start": at(75 + number),
+            "segment_id": segment_id, "source": "city", "window_start": at(number),
+            "window_date": at(number).date(), "horizon_minutes": 15, "target_start": at(number + 3),
             "congestion_probability": said, "speed_kmh_predicted": 60.0, "speed_kmh_low": 40.0,
             "speed_kmh_high": 80.0, "model_name": "congestion", "model_version": version,
-            "is_final": True, "revision": 0, "kafka_timestamp_max": at(72 + number),
+            "is_final": True, "revision": 0, "kafka_timestamp_max": at(number),
             "scored_at": datetime(2018, 3, 20, tzinfo=UTC),
         }
-        for number, said in enumerate(probability)
+        for segment_id, number, said in probability
     ]  # fmt: skip
     table = lake.table(name)
     table.merge(pa.Table.from_pylist(rows, schema=table.schema), NOTE)
@@ -125,8 +148,10 @@ def test_a_champion_worse_than_persistence_makes_way_for_the_one_before(
     watching = ModelGuard(lake, uri).look(act=False)
     assert watching.must_go is not None
     assert watching.rolled_back_to is None
+    assert told(lake, "traffic_model_rollbacks_total") == {"": 0.0}
     acting = ModelGuard(lake, uri).look()
     assert acting.rolled_back_to == first
+    assert told(lake, "traffic_model_rollbacks_total") == {"": 1.0}
     assert registry.alias_versions(uri, specs) == {"champion": first}
     with pytest.raises(WrongInput, match="no model was champion before"):
         registry.rollback(uri, specs)
@@ -134,12 +159,22 @@ def test_a_champion_worse_than_persistence_makes_way_for_the_one_before(
     drift = live_drift(lake, uri)
     assert set(drift) == {"label", *(feature.name for feature in trained.model.spec.features)}
 
+    models = ModelWatch(uri, specs, 60)
+    watch_drift(lake, models)
+    models.close()
+    labelled = {f'{{feature="{name}"}}': pytest.approx(value) for name, value in drift.items()}
+    assert told(lake, "traffic_feature_drift") == labelled
+
     third, origin = refresh_champion(lake, uri)
     assert origin == first
     assert registry.champion_version(uri, specs) == third
     report = registry.show(uri, specs)
     assert report is not None
     assert report.tags["refreshed_from"] == str(first)
+    origin_report = registry.version_report(uri, specs, first)
+    assert report.trained_at == origin_report.created_at < report.created_at
+    assert registry.load_version(uri, specs, third).trained_at == report.trained_at
+    assert registry.newest_training(uri, specs) == second
     renewed = registry.load_version(uri, specs, third).model
     np.testing.assert_array_equal(
         renewed.classifiers[15].predict(trained.example[:, 1:]),
@@ -147,3 +182,54 @@ def test_a_champion_worse_than_persistence_makes_way_for_the_one_before(
     )
     with pytest.raises(WrongInput, match="no model 9; the registry has versions"):
         registry.resolve(uri, specs, "9")
+
+
+Promote = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def promote(tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> Promote:
+    """`traffic model promote` by the shipped specs; its exit code and what it says."""
+    monkeypatch.setenv("TRAFFIC_HOME", str(tmp_path))
+    monkeypatch.setenv("TRAFFIC_MLFLOW_URI", uri)
+
+    def run(*options: str) -> tuple[int, dict[str, Any]]:
+        done = CliRunner().invoke(model_commands, ["promote", "--json", *options])
+        return done.exit_code, json.loads(done.stdout)
+
+    return run
+
+
+def test_without_a_challenger_nothing_is_promoted_and_that_is_no_failure(promote: Promote) -> None:
+    none = {"model_version": None, "promoted": False, "reasons": ["no model is challenger"]}
+    assert promote() == (0, none)
+    assert promote("--exit-code") == (3, none)
+
+
+def test_a_challenger_is_promoted_when_it_has_shown_enough(
+    lake: Lake, uri: str, specs: Specs, trained: TrainedModel, promote: Promote
+) -> None:
+    champion = register(trained, uri, specs, table_versions={})
+    challenger = register(trained, uri, specs, table_versions={})
+    code, told = promote("--exit-code")
+    assert (code, told["promoted"], told["model_version"]) == (3, False, challenger)
+    assert told["reasons"][0] == "0 live outcomes of both; 5000 are asked for"
+    assert registry.champion_version(uri, specs) == champion
+
+    names = [f"s{number:02d}" for number in range(10)]
+    rows = silver(rush_hours(2, names), is_final=True)
+    lake.table("silver.segment_metric").merge(rows, NOTE)
+    happened = {
+        (row["segment_id"], row["window_start"]): float(row["is_congested"])
+        for row in rows.to_pylist()
+    }
+    scored = [(name, number) for name in names for number in range(2 * 288 - 3)]
+    shadow = [happened[name, at(number + 3)] for name, number in scored]
+    score_all(lake, SCORES, [(*one, 0.5) for one in scored], champion)
+    score_all(lake, SHADOW, [(*one, said) for one, said in zip(scored, shadow, strict=True)],
+              challenger)  # fmt: skip
+    code, told = promote("--exit-code")
+    assert (code, told["promoted"], told["reasons"]) == (0, True, [])
+    assert (told["model_version"], told["previous_version"]) == (challenger, champion)
+    assert told["duel"]["row_count"] == len(scored) > 5000
+    assert registry.alias_versions(uri, specs) == {"champion": challenger, "previous": champion}

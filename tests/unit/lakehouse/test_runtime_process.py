@@ -14,6 +14,11 @@ from lakehouse.settings import Settings
 from specs.errors import Unavailable
 from tests.tiny_server import SLEEP, STUBBORN
 
+READY = (
+    "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    " print(os.getpid(), flush=True);"
+)
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
@@ -77,6 +82,21 @@ def test_stopping_ends_children_that_outlive_their_parent(settings: Settings) ->
     process.stop(settings.run, ["one"])
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     assert process.members(settings.run) == {}
+
+
+def test_a_deaf_child_without_the_mark_does_not_outlive_its_leader(settings: Settings) -> None:
+    # As a worker does that writes a title over its environment; its leader ends when asked to.
+    start(
+        settings,
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {READY + STUBBORN!r}], env={{}})\n"
+        "time.sleep(99)",
+    )
+    pid = int(lines_of(settings.log / "one.log", 1)[0])
+    child = psutil.Process(pid)
+    assert process.MARK not in child.environ()
+    process.stop(settings.run, ["one"], grace_seconds=0.2)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
 def test_what_ignores_the_request_to_end_is_killed(settings: Settings) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lakehouse.runtime import process
-from lakehouse.runtime.server import Launch, accepts
+from lakehouse.runtime import intent, process
+from lakehouse.runtime.server import Launch, Server, accepts
 from lakehouse.runtime.stack import down, endpoints, others, running, status, up
 from lakehouse.settings import Settings
 from specs.errors import Unavailable
@@ -191,3 +191,67 @@ def test_a_running_block_ends_its_servers_when_it_fails(settings: Settings) -> N
     with pytest.raises(ZeroDivisionError):
         fail_inside()
     assert process.members(settings.run) == {}
+
+
+JOB = dataclasses.replace(TINY, name="job", port=lambda _: 0, is_job=True)
+
+
+def test_jobs_start_after_the_servers_and_end_before_them(settings: Settings) -> None:
+    order: list[str] = []
+
+    def noted(server: Server) -> Server:
+        def prepare(settings: Settings, port: int) -> Launch:
+            order.append(f"{server.name} is prepared")
+            return server.prepare(settings, port)
+
+        return dataclasses.replace(server, prepare=prepare)
+
+    up(settings, [noted(JOB), noted(TINY)], tell=lambda said: order.append(said.split(" at ")[0]))
+    assert order == ["tiny is prepared", "tiny answers", "job is prepared", "job answers"]
+
+
+def test_a_job_that_cannot_be_restarted_costs_no_server_and_is_not_forgotten(
+    settings: Settings,
+) -> None:
+    up(settings, [TINY, JOB])
+    for name in ("tiny", "job"):
+        pid = process.records(settings.run)[name].pid
+        os.kill(pid, signal.SIGKILL)
+        psutil.Process(pid).wait()
+    broken = dataclasses.replace(FAILING, name="job", is_job=True)
+    with pytest.raises(Unavailable, match="job ended while starting"):
+        up(settings, [TINY, broken], heal=True)
+    assert [server.state for server in status(settings, [TINY, JOB])] == ["up", "stopped"]
+    assert intent.wanted(settings.run) == {"tiny", "job"}
+    assert [server.state for server in up(settings, [TINY, JOB], heal=True)] == ["up", "up"]
+    down(settings)
+    assert intent.wanted(settings.run) == set()
+
+
+HOLDING = (
+    "import sys; from lakehouse.runtime.intent import hold_this_job;"
+    " hold_this_job('a gate refused its batch'); sys.exit(1)"
+)
+
+
+def test_a_job_that_waits_for_a_person_is_started_by_a_person_alone(settings: Settings) -> None:
+    holding = dataclasses.replace(python("job", "-c", HOLDING), is_job=True)
+    with pytest.raises(Unavailable):
+        up(settings, [TINY, holding])
+    assert intent.held(settings.run) == {"job": "a gate refused its batch"}
+    said: list[str] = []
+    found = up(settings, [TINY, JOB], heal=True, tell=said.append)
+    assert [(server.name, server.state) for server in found] == [("tiny", "up")]
+    assert said[0] == "job waits for a person: a gate refused its batch"
+    assert [server.state for server in status(settings, [TINY, JOB])] == ["up", "held"]
+    assert [server.state for server in up(settings, [TINY, JOB])] == ["up", "up"]
+    assert intent.held(settings.run) == {}
+
+
+def test_what_a_server_runs_holds_nobody(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(settings, [TINY])
+    monkeypatch.setenv(process.MARK, str(settings.run / "tiny"))
+    intent.hold_this_job("a task of its own has failed")
+    assert intent.held(settings.run) == {}

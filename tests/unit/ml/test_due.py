@@ -9,8 +9,8 @@ from specs.ops import Retraining
 
 NOW = datetime(2018, 3, 5, tzinfo=UTC)
 POLICY = Retraining(
-    min_interval_hours=6, max_interval_hours=160, min_new_labels=1000, min_brier_skill=0.05,
-    skill_hours=24,
+    min_interval_hours=6, max_interval_hours=160, trial_hours=72, min_new_labels=1000,
+    min_brier_skill=0.05, skill_hours=24,
 )  # fmt: skip
 
 
@@ -33,6 +33,13 @@ def test_a_training_is_due_where_the_policy_says_so(
 ) -> None:
     newest = None if hours is None else NOW - timedelta(hours=hours)
     assert decide(Standing(newest, labels, skill), POLICY, at=NOW).is_due is is_due
+
+
+@pytest.mark.parametrize(("trial", "is_due"), [(7, False), (71.9, False), (72, True)])
+def test_a_challenger_is_left_its_time(trial: float, is_due: bool) -> None:
+    since = NOW - timedelta(hours=trial)
+    decision = decide(Standing(since, 10**9, -1.0, since), POLICY, at=NOW)
+    assert decision.is_due is is_due
 
 
 def test_the_reason_names_both_numbers() -> None:

@@ -1,6 +1,7 @@
 """Every alert fires when it should and is quiet when it should, by Prometheus' own reckoning."""
 
 import re
+import shlex
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,7 @@ HORIZON = {"horizon_minutes": "15"}
 RULE = {"table": "silver.segment_metric", "rule": "key_unique"}
 FAILURES = 'traffic_gate_failures_total{table="silver.segment_metric",rule="key_unique"}'
 LAG = 'traffic_consumer_lag_records{{topic="traffic_event",partition="{}"}}'
+DRIFT = 'traffic_feature_drift{{feature="{}"}}'
 SEEN = 'traffic_exporter_success_timestamp_seconds{part="kafka"}'
 
 CASES: dict[str, Case] = {
@@ -115,6 +117,15 @@ CASES: dict[str, Case] = {
     "model_drift": Case(
         fires=live(0.05, 0.08, 5000, gap=0.2), quiet=live(0.05, 0.08, 5000, gap=0.05), minutes=40,
         labels=HORIZON,
+    ),
+    "model_rolled_back": Case(
+        fires={"traffic_model_rollbacks_total": "0x10 1x50"},
+        quiet={"traffic_model_rollbacks_total": "1x60"},
+    ),
+    "feature_drift": Case(
+        fires={DRIFT.format("speed_ratio"): "0.3x200", DRIFT.format("age_minutes"): "0.1x200"},
+        quiet={DRIFT.format("speed_ratio"): "0.3x60 0.2x140"},
+        minutes=180, labels={"feature": "speed_ratio"},
     ),
     "sensor_outage": Case(
         fires={'traffic_segments_silent{source="nyc_dot"}': "70x60",
@@ -230,15 +241,34 @@ def test_every_alert_has_a_section_of_the_runbook(specs: Specs) -> None:
 
 def test_every_command_of_the_runbook_exists() -> None:
     text = (DEPLOY.parent / RUNBOOK).read_text()
-    code = re.findall(r"`([^`\n]+)`", text) + re.findall(r"^(traffic .*)$", text, re.MULTILINE)
-    used = {tuple(one.split()[1:3]) for one in code if one.startswith("traffic ")}
-    assert len(used) > 12
-    known: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
-    for name, *rest in used:
-        assert name in known, name
-        group = getattr(known[name], "commands", None)
-        if group is not None:
-            assert rest[0] in group, (name, rest)
+    code = re.findall(r"`(traffic [^`\n]+)`", text)
+    code += re.findall(r"^(traffic .*)$", text, re.MULTILINE)
+    assert len(set(code)) > 30
+    for line in code:
+        assert fault_of(line) is None, f"{line}: {fault_of(line)}"
+    for absent in ("traffic lands", "traffic model trian", "traffic up --wiht x", "traffic land 7"):
+        assert fault_of(absent) is not None, absent
+
+
+def fault_of(line: str) -> str | None:
+    """What our command line would not take of this; None where it takes all."""
+    _, *words = shlex.split(line, comments=True)
+    command: Any = get_command(app)
+    while hasattr(command, "commands"):
+        if not words or words[0] not in command.commands:
+            return f"no command {words[:1]}"
+        command = command.commands[words.pop(0)]
+    options = {name: one for one in command.params for name in one.opts if name[:1] == "-"}
+    places = sum(1 for one in command.params if not any(name[:1] == "-" for name in one.opts))
+    while words:
+        word = words.pop(0)
+        if word[:1] != "-":
+            places -= 1
+        elif word not in options:
+            return f"no option {word}"
+        elif not options[word].is_flag:
+            words = words[1:]
+    return None if places >= 0 else "too many arguments"
 
 
 def test_pages_and_tickets_have_a_receiver_that_is_told(specs: Specs) -> None:

@@ -1,0 +1,57 @@
+"""Lander and stream as processes that `traffic up` starts, watches over and ends."""
+
+import subprocess
+import sys
+from functools import partial
+
+from lakehouse.runtime.server import LOOPBACK, Launch, Server, answers_ok
+from lakehouse.settings import Settings
+from specs.errors import Unavailable
+
+PROGRAM = (sys.executable, "-P", "-m", "lakehouse")
+PROBE_SECONDS = 5.0
+COMMAND_SECONDS = 120.0
+MEMBER = "embedded"
+"""Of the landers' group: a restarted one gets its partitions back at once."""
+
+
+def _prepare(command: str, settings: Settings, port: int) -> Launch:
+    environment = settings.environment()
+    environment["TRAFFIC_METRICS_PORT"] = str(port)
+    if command == "land":
+        environment.setdefault("TRAFFIC_LAND_MEMBER", MEMBER)
+        _create_topics(environment)
+    return Launch((*PROGRAM, command), environment)
+
+
+def _create_topics(environment: dict[str, str]) -> None:
+    """Have the topics of the specs; those that exist stay."""
+    try:
+        done = subprocess.run(  # noqa: S603  (our own command)
+            [*PROGRAM, "topic", "create"], env=environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"topics were not created in {COMMAND_SECONDS:g} s") from error
+    if done.returncode:
+        raise Unavailable(f"topics cannot be created: {done.stderr.strip()}")
+
+
+def _answers(port: int) -> bool:
+    return answers_ok(port, "/metrics", PROBE_SECONDS)
+
+
+def _job(name: str, command: str, start_seconds: float) -> Server:
+    return Server(
+        name=name,
+        endpoint=f"http://{LOOPBACK}:{{port}}/metrics",
+        port=lambda _: 0,
+        prepare=partial(_prepare, command),
+        answers=_answers,
+        start_seconds=start_seconds,
+        is_job=True,
+    )
+
+
+PIPELINE: tuple[Server, ...] = (_job("lander", "land", 60.0), _job("stream", "stream", 240.0))
+"""What ``--with pipeline`` starts."""
