@@ -8,7 +8,7 @@ from typing import Any
 
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import EXAMPLES, VIEWS, Evidence
-from lakehouse.tables import Commit, Lake
+from lakehouse.tables import Commit
 
 BRONZE, DEAD = "bronze.traffic_event", "bronze.dead_letter"
 GATED = (
@@ -64,10 +64,12 @@ def entry(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def read_books(lake: Lake, rows: list[dict[str, Any]]) -> list[Books]:
-    """The books of every table that keeps them; ``rows`` are those of ops.ledger."""
+def read_books(evidence: Evidence) -> list[Books]:
+    """The books of every table that keeps them."""
+    names = [row[0] for row in evidence.rows("DESCRIBE ledger")]
+    rows = [dict(zip(names, row, strict=True)) for row in evidence.rows("SELECT * FROM ledger")]
+    lake, found = evidence.lake, []
     progress = lake.table("ops.ledger")
-    found = []
     for name in BOOKED:
         own = [row for row in rows if row["table_name"] == name]
         versions = [row["table_version"] for row in own]
@@ -83,11 +85,8 @@ def read_books(lake: Lake, rows: list[dict[str, Any]]) -> list[Books]:
     return found
 
 
-def book_checks(evidence: Evidence) -> list[Check]:
+def book_checks(evidence: Evidence, books: list[Books]) -> list[Check]:
     """The ledger, the counts it gives, the offsets of its batches, and the gates."""
-    names = [row[0] for row in evidence.rows("DESCRIBE ledger")]
-    kept = [dict(zip(names, row, strict=True)) for row in evidence.rows("SELECT * FROM ledger")]
-    books = read_books(evidence.lake, kept)
     return [
         _ledger_check(books),
         *(_count_check(evidence, one) for one in books if one.table in LANDED),
@@ -156,6 +155,7 @@ def _ranges(books: list[Books]) -> dict[int, list[tuple[int, int]]]:
 def _offsets_check(evidence: Evidence, books: list[Books]) -> Check:
     """Batch follows batch: none skips an offset, none takes one again, the last is the newest."""
     newest = dict(evidence.rows('SELECT partition, max("offset") FROM place GROUP BY partition'))
+    expired = dict(evidence.rows("SELECT partition, through FROM expired_place"))
     ranges = _ranges(books)
     faults = []
     for partition in sorted({*newest, *ranges}):
@@ -163,7 +163,9 @@ def _offsets_check(evidence: Evidence, books: list[Books]) -> Check:
         for (_, last), (first, _) in pairwise(taken):
             if first != last + 1:
                 faults.append(f"partition {partition}: offset {first} follows {last}")
-        if not taken or taken[-1][1] != newest.get(partition):
+        end = taken[-1][1] if taken else None
+        is_expired = end is not None and end <= expired.get(partition, -1)
+        if (end is None or end != newest.get(partition)) and not is_expired:
             faults.append(f"partition {partition} ends elsewhere than its last batch")
         faults += [f"partition {partition}: {f}-{p}" for f, p in taken if p < f]
     total = sum(len(taken) for taken in ranges.values())
