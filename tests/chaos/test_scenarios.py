@@ -23,13 +23,14 @@ from lakehouse.journal import now
 from lakehouse.runtime import process, stack
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
+from lakehouse.runtime.server import steady_port
 from lakehouse.tables import Lake
 from specs.loader import load_specs
 from tests.chaos.__main__ import HASTY
 from tests.chaos.child import Child, traffic
 from tests.chaos.recording import outputs
 from tests.chaos.registry import register_small
-from tests.chaos.world import PATIENCE_SECONDS, World, steady_port, wait_until, world
+from tests.chaos.world import PATIENCE_SECONDS, World, wait_until, world
 from tests.edited_specs import edited_folder
 
 pytestmark = pytest.mark.stack
