@@ -292,28 +292,40 @@ class LakeTable:
             self._retry_conflicts(once)
         return removed, added
 
-    def expire(self, before: datetime, note: Note) -> int:
-        """Delete what arrived before ``before``; returns the rows.
+    def expire(
+        self,
+        before: datetime,
+        note: Note,
+        forward: Callable[[datetime], Mapping[str, int]] | None = None,
+    ) -> int:
+        """Delete what arrived before ``before``, to the second; returns the rows.
 
         A table with a folder a day loses a day as a whole, once nothing in it is younger: what
         came late, or is history that was replayed, is kept as long as anything else. The commit
         says what it took, see `expired`.
 
+        Args:
+            before: UTC.
+            note: what the commit says of itself.
+            forward: what rows before a moment amount to, to be added to the progress of these
+                names.
+
         Raises:
             Unavailable: other commits kept conflicting, past the bound in ops.yaml.
         """
-        deleted = 0
+        deleted, before = 0, before.replace(microsecond=0)
 
         def once() -> None:
             nonlocal deleted
             self.refresh()
             due = arrived_before(self._file_stats(), self.spec, before)
             if due is not None:
-                moment = int(before.timestamp())
-                steps = tuple(
-                    Step(name, self.progress(name), moment)
-                    for name in (EXPIRE, *(f"{EXPIRE}/{day}" for day in due.days))
+                marks = dict.fromkeys(
+                    (EXPIRE, *(f"{EXPIRE}/{day}" for day in due.days)), int(before.timestamp())
                 )
+                for name, amount in (forward(before) if forward else {}).items():
+                    marks[name] = (self.progress(name) or 0) + amount
+                steps = tuple(Step(name, self.progress(name), to) for name, to in marks.items())
                 properties = _properties(note, steps, uuid.uuid4().hex)
                 done = self._delta.delete(due.predicate, commit_properties=properties)
                 deleted = int(done["num_deleted_rows"] or 0)

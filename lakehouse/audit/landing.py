@@ -11,10 +11,9 @@ import pyarrow as pa
 from lakehouse.audit.balance import Offsets
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import SQL_TYPES, Evidence
-from lakehouse.audit.retention import COMMITTED_WITHIN, KEPT
+from lakehouse.audit.retention import COMMITTED_WITHIN, KEPT, TOPIC
 from specs.tables import TopicSpec
 
-TOPIC = "traffic_event"
 WHERE = "'partition ' || partition || ' offset ' || \"offset\""
 SECOND_OPINIONS = 100_000
 """Rows that SQL's JSON reader faults and Python's may still acquit, at most."""

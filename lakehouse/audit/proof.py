@@ -40,7 +40,7 @@ def proof(
     versions = {topic.version: topic for topic in lake.specs.topic_versions["traffic_event"]}
     with Evidence(lake) as evidence:
         books = read_books(evidence)
-        keep_expired(evidence, books)
+        keep_expired(evidence, books, offsets)
         return [
             evidence.file_check(),
             retention_check(evidence),

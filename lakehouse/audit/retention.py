@@ -14,6 +14,7 @@ from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import EXPIRED, VIEWS, Evidence
 from specs.tables import TableSpec, arrival
 
+TOPIC = "traffic_event"
 COMMITTED_WITHIN = timedelta(hours=1)
 """Of a batch's arrival; only which offsets may be gone hangs on it, not how many."""
 
@@ -29,8 +30,14 @@ def without_days(column: str, *views: str) -> str:
     return f"{column} NOT IN (SELECT day FROM expired_day WHERE view IN ({names}))"
 
 
-def keep_expired(evidence: Evidence, books: Iterable[Books]) -> None:
-    """Fill ``expired_day``, ``expired_rows`` and ``expired_place``, which are empty until then."""
+def keep_expired(evidence: Evidence, books: Iterable[Books], partitions: Iterable[int]) -> None:
+    """Fill ``expired_day``, ``expired_rows`` and ``expired_place``, which are empty until then.
+
+    Args:
+        evidence: the tables.
+        books: of every table that keeps them.
+        partitions: of topic traffic_event.
+    """
     days: list[tuple[str, date, datetime]] = []
     rows: list[tuple[str, datetime]] = []
     for view in evidence.files:
@@ -42,7 +49,7 @@ def keep_expired(evidence: Evidence, books: Iterable[Books]) -> None:
             gone = table.expired(day)
             if gone is not None:
                 days.append((view, day, gone))
-    through = _through(evidence, books)
+    through = _through(evidence, next(one for one in books if one.table == BRONZE), partitions)
     found = {
         "expired_day": pa.table({
             "view": pa.array([view for view, _, _ in days], pa.string()),
@@ -74,19 +81,23 @@ def _days(evidence: Evidence, spec: TableSpec) -> list[date]:
     return [day for (day,) in found]
 
 
-def _through(evidence: Evidence, books: Iterable[Books]) -> Mapping[int, int]:
+def _through(evidence: Evidence, books: Books, partitions: Iterable[int]) -> Mapping[int, int]:
     """Partition to the last offset that retention may have taken from bronze or dead letters."""
     moments = [evidence.lake.table(VIEWS[view]).expired() for view in ("bronze", "dead")]
     known = [moment for moment in moments if moment is not None]
     if not known:
         return {}
     until = max(known) + COMMITTED_WITHIN
+    landed = [row for row in books.entries if row["job"] == "land"]
     through: dict[int, int] = {}
-    for row in next(one for one in books if one.table == BRONZE).entries:
-        if row["job"] == "land" and row["committed_at"] < until:
-            for partition, text in dict(row["offsets"]).items():
-                last = int(text.partition("-")[2])
-                through[int(partition)] = max(last, through.get(int(partition), -1))
+    for row in landed:
+        for partition, text in dict(row["offsets"]).items():
+            last = int(text.partition("-")[2]) if row["committed_at"] < until else -1
+            through[int(partition)] = max(last, through.get(int(partition), -1))
+    if books.since is not None:  # the ledger itself has forgotten the batches of a silent partition
+        for partition in set(partitions) - set(through):
+            reached = evidence.lake.table(BRONZE).progress(f"land/{TOPIC}/{partition}")
+            through[partition] = -1 if reached is None else reached
     return through
 
 

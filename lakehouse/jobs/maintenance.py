@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from lakehouse.delta_log import log_files
 from lakehouse.jobs.checkpoint import read_through
-from lakehouse.ledger import project, writer
+from lakehouse.ledger import brought_forward, project, writer
 from lakehouse.tables import COMMITS_PER_CHECKPOINT, Lake, LakeTable, Note
 from specs.errors import Unavailable
 
@@ -86,7 +87,10 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Path, now: datetime) -> 
 
 def _expire(lake: Lake, table: LakeTable, note: Note, now: datetime) -> int:
     kept = lake.specs.ops.retention.get(table.spec.table)
-    return 0 if kept is None else table.expire(now - timedelta(days=kept.days), note)
+    if kept is None:
+        return 0
+    forward = partial(brought_forward, lake) if table.spec.table == LEDGER else None
+    return table.expire(now - timedelta(days=kept.days), note, forward)
 
 
 def _is_checkpoint_due(table: LakeTable) -> bool:

@@ -4,23 +4,28 @@ Each fault must set off the very check that is meant for it, not just any.
 """
 
 import shutil
+import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lakehouse.audit import Check, proof
+from lakehouse.ledger import brought_forward
 from lakehouse.tables import EXPIRE, Lake, Note
 from specs.loader import Specs, load_specs
 from tests.audit.faults import (
     COLUMNS,
+    DEAD_LETTERED,
     FAULTS,
     GONE,
     HORIZONS,
     KAFKA_FAULTS,
     KPI_VALUES,
     LANDED,
+    LEDGER,
     OWED,
     RICH,
     deleted,
@@ -157,6 +162,19 @@ def test_a_commit_that_says_to_have_removed_what_is_there_is_caught(
     edit_log(lake, BRONZE, claiming)
     checks = {check.name: check for check in off(audited(good, copied, specs))}
     assert checks[CUT].examples == (f"bronze {START.date()}",)
+
+
+def test_what_the_ledger_forgets_it_brings_forward(good: Good, copied: Path, specs: Specs) -> None:
+    lake = Lake(copied, specs)
+    time.sleep(1)  # moments of retention are whole seconds
+    for name in (BRONZE, LEDGER):
+        with_sums = partial(brought_forward, lake) if name == LEDGER else None
+        note = Note("maintain", specs.version)
+        assert lake.table(name).expire(datetime.now(UTC), note, with_sums) > 0
+    assert lake.table(LEDGER).read(["job"]).num_rows == 0
+    assert off(audited(good, copied, specs)) == []
+    drop(lake, DEAD)
+    assert DEAD_LETTERED in {check.name for check in off(audited(good, copied, specs))}
 
 
 def test_scores_may_outlive_the_windows_that_they_were_made_of(
