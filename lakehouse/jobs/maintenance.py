@@ -7,11 +7,14 @@ from pathlib import Path
 
 from lakehouse.delta_log import log_files
 from lakehouse.jobs.checkpoint import read_through
+from lakehouse.journal import now as clock
 from lakehouse.ledger import brought_forward, project, writer
 from lakehouse.tables import COMMITS_PER_CHECKPOINT, Lake, LakeTable, Note
 from specs.errors import Unavailable
 
 BRONZE, LEDGER = "bronze.traffic_event", "ops.ledger"
+MOMENT = timedelta(minutes=1)
+"""Delta-rs counts a file's age from the vacuum, which begins later than its readers are asked."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Path, now: datetime) -> 
         table.checkpoint()
     read, before = _read_through(table, checkpoint), now - timedelta(hours=rules.log_hours)
     cleaned = table.clean_log(before, min(read, _noted_through(lake, table)))
-    if _has_read_since(table, read, now - timedelta(hours=rules.replaced_file_hours)):
+    vacuum_begins = max(now, clock()) + MOMENT
+    if _has_read_since(table, read, vacuum_begins - timedelta(hours=rules.replaced_file_hours)):
         vacuumed = table.vacuum(rules.replaced_file_hours)
         vacuumed += table.vacuum(rules.orphan_hours, orphans=True)
         done = replace(done, vacuumed_files=vacuumed)
