@@ -12,7 +12,7 @@ from ingestion.registration import register_segments
 from ingestion.topics import TopicAdmin
 from lakehouse.runtime import stack
 from lakehouse.runtime.process import records
-from lakehouse.runtime.server import Server
+from lakehouse.runtime.server import Server, steady_port
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from specs.loader import Specs, load_specs
@@ -77,7 +77,9 @@ class BenchHome:
 def server_home(servers: tuple[Server, ...]) -> Iterator[BenchHome]:
     """Have a home with ``servers``, and nothing of it afterwards."""
     with tempfile.TemporaryDirectory(prefix="traffic-bench-") as folder:
-        settings = Settings(home=Path(folder), kafka_port=0, mlflow_port=0, trino_port=0)
+        settings = Settings(
+            home=Path(folder), kafka_port=steady_port(), mlflow_port=0, trino_port=0
+        )
         with stack.running(settings, servers) as endpoints:
             yield BenchHome(settings, load_specs(), endpoints)
 

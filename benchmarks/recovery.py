@@ -16,11 +16,15 @@ from benchmarks.processes import Child
 from benchmarks.report import Result, audited
 from lakehouse.audit import balance
 from lakehouse.freshness import p95_by_second
+from lakehouse.runtime import stack
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
+from lakehouse.runtime.process import leader, records
 from specs.errors import Unavailable
 
 VICTIMS = ("land", "stream")
+BROKER = KAFKA.name
+POLL_SECONDS = 0.05
 Second = tuple[datetime, float]
 """A second of Kafka's clock, and the p95 of the age at which gold had what was sent in it."""
 
@@ -42,7 +46,7 @@ def recovered_after(seconds: Sequence[Second], killed_at: datetime, goal: float)
 
 
 def measure(load: LiveLoad) -> Result:
-    """Under a live load kill lander and stream, one after the other, and start each at once.
+    """Under a live load kill lander, stream and broker, one after the other; start each at once.
 
     Args:
         load: its ``seconds`` are how long it goes on after each kill.
@@ -71,7 +75,11 @@ def measure(load: LiveLoad) -> Result:
 
 
 def _kill_each(home: BenchHome, load: LiveLoad) -> dict[str, datetime]:
-    """Run the load, kill and restart; returns when each was killed."""
+    """Run the load, kill and restart; returns when each was killed.
+
+    Raises:
+        Unavailable: one could not be started again, or another did not outlive it.
+    """
     killed = {}
     lake, topic = home.lake(load.segments), home.specs.topics["traffic_event"].topic
     with ExitStack() as beside:
@@ -79,7 +87,7 @@ def _kill_each(home: BenchHome, load: LiveLoad) -> dict[str, datetime]:
         watch = LagWatch(lake, beside.enter_context(home.admin()), topic)
         home.run(*load.command("--seconds", "1"))
         _until_in_gold(watch, START_SECONDS, running)
-        producer = beside.enter_context(home.child(*load.command()))
+        running["produce"] = producer = beside.enter_context(home.child(*load.command()))
         time.sleep(WARM_UP_SECONDS)
         for name in VICTIMS:
             say(f"killing traffic {name}, then looking for {load.seconds:g} s")
@@ -88,6 +96,15 @@ def _kill_each(home: BenchHome, load: LiveLoad) -> dict[str, datetime]:
             running[name].process.wait()
             running[name] = beside.enter_context(home.child(name))
             _look(load.seconds, running)
+        say(f"killing {BROKER}, then looking for {load.seconds:g} s")
+        killed[BROKER] = datetime.now(UTC)
+        broker = records(home.settings.run)[BROKER]
+        os.kill(broker.pid, signal.SIGKILL)
+        while leader(broker) is not None:
+            time.sleep(POLL_SECONDS)
+        stack.up(home.settings, (KAFKA,), tell=say)
+        _look(load.seconds, running)
+        running.pop("produce")
         producer.stop()
         _until_in_gold(watch, DRAIN_SECONDS, running)
         for child in running.values():

@@ -5,10 +5,10 @@ from typing import Any
 import pyarrow as pa
 from confluent_kafka import Producer
 
+from lakehouse.publish import PATIENCE_SECONDS
 from specs.errors import Unavailable
 from specs.tables import TopicSpec
 
-FLUSH_SECONDS = 30.0
 HEADERS = ("topic", "partition", "offset", "reason", "spec_version")
 
 
@@ -27,14 +27,14 @@ class DeadLetterTopic:
         """Send rows of bronze.dead_letter and wait for Kafka's acknowledgement.
 
         Raises:
-            Unavailable: Kafka did not take them, within 30 s or for good.
+            Unavailable: Kafka did not take them, within two minutes or for good.
         """
         for row in dead.to_pylist():
             self._producer.produce(
                 self._name, row["raw_value"], row["raw_key"], headers=_headers(row),
                 on_delivery=self._note,
             )  # fmt: skip
-        left = self._producer.flush(FLUSH_SECONDS)
+        left = self._producer.flush(PATIENCE_SECONDS)
         if left or self._failures:
             reason = self._failures[0] if self._failures else "no answer"
             raise Unavailable(f"{self._name} has not taken {left} dead letters: {reason}")

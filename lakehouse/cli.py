@@ -9,6 +9,7 @@ from lakehouse import logs
 from lakehouse.commands import (
     audit,
     bench,
+    checksum,
     data,
     demo,
     dlq,
@@ -47,6 +48,7 @@ for command in (
     demo.demo,
     sql.sql,
     query.query,
+    checksum.checksum,
 ):
     app.command()(command)
 GROUPS = {

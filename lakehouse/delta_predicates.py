@@ -1,6 +1,7 @@
 """Which rows and files of a Delta table are meant: filters made of specs, rows and statistics."""
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -48,8 +49,21 @@ def crowded(files: pa.Table, spec: TableSpec, min_files: int, target_bytes: int)
     ]  # fmt: skip
 
 
-def arrived_before(files: pa.Table, spec: TableSpec, before: datetime) -> str | None:
-    """Filter for the rows that arrived before, told by the files' statistics; None for none.
+@dataclass(frozen=True)
+class Arrived:
+    """Rows that arrived before a moment.
+
+    Attributes:
+        predicate: filter for them.
+        days: those that they are all of; empty for a table without a folder a day.
+    """
+
+    predicate: str
+    days: tuple[date, ...] = ()
+
+
+def arrived_before(files: pa.Table, spec: TableSpec, before: datetime) -> Arrived | None:
+    """The rows that arrived before, told by the files' statistics; None for none.
 
     Args:
         files: delta-rs's flat list of a snapshot's files.
@@ -63,14 +77,14 @@ def arrived_before(files: pa.Table, spec: TableSpec, before: datetime) -> str | 
         oldest = pc.min(files[f"min.{stamp}"]).as_py()
         is_due = oldest is not None and _utc(oldest) < before
         moment = f"arrow_cast('{before.isoformat()}', 'Timestamp(Microsecond, Some(\"UTC\"))')"
-        return f"{stamp} < {moment}" if is_due else None
+        return Arrived(f"{stamp} < {moment}") if is_due else None
     (day,) = spec.partition_by
     newest = files.group_by(f"partition.{day}").aggregate([(f"max.{stamp}", "max")])
-    gone = [
-        _literal(row[f"partition.{day}"]) for row in newest.to_pylist()
+    gone = tuple(
+        row[f"partition.{day}"] for row in newest.to_pylist()
         if row[f"max.{stamp}_max"] is not None and _utc(row[f"max.{stamp}_max"]) < before
-    ]  # fmt: skip
-    return f"{day} IN ({', '.join(gone)})" if gone else None
+    )  # fmt: skip
+    return Arrived(f"{day} IN ({', '.join(map(_literal, gone))})", gone) if gone else None
 
 
 def _partition_value(value: object) -> str:

@@ -1,13 +1,18 @@
 """ops.ledger: what each commit says of itself, projected from the Delta logs into a table."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.tables import Commit, Lake, Note, Step
 from specs.errors import Fenced
+
+APPENDED = ("landed", "dead_lettered")
+"""Verdicts that are rows which a commit has appended."""
 
 
 def _row(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,6 +41,27 @@ def _row(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
 def writer(table_name: str) -> str:
     """Who brings the commits of ``table_name`` into ops.ledger."""
     return f"ledger/{table_name}"
+
+
+def forward(table_name: str) -> str:
+    """Where ops.ledger carries what its expired rows of ``table_name`` amount to."""
+    return f"forward/{table_name}"
+
+
+def brought_forward(lake: Lake, before: datetime) -> dict[str, int]:
+    """Rows that commits before a moment have appended, less those they deleted, by `forward`.
+
+    Args:
+        lake: the tables.
+        before: of ops.ledger's rows, those with an older ``committed_at`` (UTC).
+    """
+    totals: Counter[str] = Counter()
+    columns = ["table_name", "verdicts", "rows_deleted"]
+    rows = lake.table("ops.ledger").read(columns, where=pc.field("committed_at") < before)
+    for row in rows.to_pylist():
+        appended = sum(count for verdict, count in row["verdicts"] if verdict in APPENDED)
+        totals[forward(row["table_name"])] += appended - (row["rows_deleted"] or 0)
+    return dict(totals)
 
 
 def project(lake: Lake, table_names: Sequence[str]) -> int:

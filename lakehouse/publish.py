@@ -9,7 +9,9 @@ from lakehouse.sql import select
 from specs.errors import Unavailable
 from specs.tables import TopicSpec
 
-FLUSH_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
+"""How long what was sent waits for a broker that is away, as one that is started again."""
+
 QUEUE_WAIT_SECONDS = 5.0
 ROWS_AT_ONCE = 20_000
 ISO_8601 = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -75,9 +77,9 @@ class KafkaPublisher:
         """Wait until Kafka has acknowledged everything that was sent.
 
         Raises:
-            Unavailable: Kafka did not, within 30 s or for good.
+            Unavailable: Kafka did not, within two minutes or for good.
         """
-        left = self._producer.flush(FLUSH_SECONDS)
+        left = self._producer.flush(PATIENCE_SECONDS)
         if left or self._failures:
             reason = self._failures[0] if self._failures else "no answer"
             raise Unavailable(f"Kafka has not taken {left or len(self._failures)} rows: {reason}")

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ to open the table anew takes 8 ms."""
 
 ROWS_WRITTEN = ("num_added_rows", "num_target_rows_inserted", "num_target_rows_updated")
 NOTE_KEY, ID_KEY = "traffic", "traffic_commit"
+EXPIRE = "expire"
+"""Retention's progress, in seconds since the epoch; that of a day is its own."""
 
 
 @dataclass(frozen=True)
@@ -290,28 +292,55 @@ class LakeTable:
             self._retry_conflicts(once)
         return removed, added
 
-    def expire(self, before: datetime, note: Note) -> int:
-        """Delete what arrived before ``before``; returns the rows.
+    def expire(
+        self,
+        before: datetime,
+        note: Note,
+        forward: Callable[[datetime], Mapping[str, int]] | None = None,
+    ) -> int:
+        """Delete what arrived before ``before``, to the second; returns the rows.
 
         A table with a folder a day loses a day as a whole, once nothing in it is younger: what
-        came late, or is history that was replayed, is kept as long as anything else.
+        came late, or is history that was replayed, is kept as long as anything else. The commit
+        says what it took, see `expired`.
+
+        Args:
+            before: UTC.
+            note: what the commit says of itself.
+            forward: what rows before a moment amount to, to be added to the progress of these
+                names.
 
         Raises:
             Unavailable: other commits kept conflicting, past the bound in ops.yaml.
         """
-        deleted = 0
+        deleted, before = 0, before.replace(microsecond=0)
 
         def once() -> None:
             nonlocal deleted
             self.refresh()
-            predicate = arrived_before(self._file_stats(), self.spec, before)
-            if predicate is not None:
-                properties = _properties(note, (), uuid.uuid4().hex)
-                done = self._delta.delete(predicate, commit_properties=properties)
+            due = arrived_before(self._file_stats(), self.spec, before)
+            if due is not None:
+                marks = dict.fromkeys(
+                    (EXPIRE, *(f"{EXPIRE}/{day}" for day in due.days)), int(before.timestamp())
+                )
+                for name, amount in (forward(before) if forward else {}).items():
+                    marks[name] = (self.progress(name) or 0) + amount
+                steps = tuple(Step(name, self.progress(name), to) for name, to in marks.items())
+                properties = _properties(note, steps, uuid.uuid4().hex)
+                done = self._delta.delete(due.predicate, commit_properties=properties)
                 deleted = int(done["num_deleted_rows"] or 0)
 
         self._retry_conflicts(once)
         return deleted
+
+    def expired(self, day: date | None = None) -> datetime | None:
+        """Retention has removed what had arrived by then, in the snapshot; None: nothing yet.
+
+        Args:
+            day: of a table with a folder a day; by default any, of which not all has gone.
+        """
+        seconds = self.progress(EXPIRE if day is None else f"{EXPIRE}/{day}")
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
     def checkpoint(self) -> None:
         """Write a checkpoint of the newest version, for readers to start from."""

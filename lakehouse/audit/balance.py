@@ -2,6 +2,7 @@
 
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import Evidence
+from lakehouse.audit.retention import KEPT, without_days
 from lakehouse.tables import Lake
 
 Offsets = dict[int, tuple[int, int]]
@@ -30,8 +31,8 @@ def _landing(evidence: Evidence, offsets: Offsets) -> list[Check]:
     return [
         evidence.faultless(
             "Kafka offsets in bronze or dead letters",
-            evidence.one("SELECT count(*) FROM owed"),
-            f'SELECT {text} FROM owed ANTI JOIN place USING (partition, "offset")',
+            evidence.one(f"SELECT count(*) FROM owed {KEPT}"),
+            f'SELECT {text} FROM owed ANTI JOIN place USING (partition, "offset") {KEPT}',
         ),
         evidence.faultless(
             "rows of bronze and unresolved dead letters with an offset of their own",
@@ -44,10 +45,14 @@ def _landing(evidence: Evidence, offsets: Offsets) -> list[Check]:
 
 def _events(evidence: Evidence) -> Check:
     primary = evidence.specs.transforms.primary.size_seconds
+    landed, counted = (
+        without_days(column, "bronze", "silver") for column in ("event_date", "window_date")
+    )
     return Check(
         "accepted events counted in silver",
-        evidence.one("SELECT count(DISTINCT event_id) FROM bronze"),
-        evidence.one(f"SELECT sum(event_count) FROM silver WHERE window_seconds = {primary}"),
+        evidence.one(f"SELECT count(DISTINCT event_id) FROM bronze WHERE {landed}"),
+        evidence.one(f"""SELECT sum(event_count) FROM silver
+                         WHERE window_seconds = {primary} AND {counted}"""),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import EXAMPLES, VIEWS, Evidence
-from lakehouse.tables import Commit, Lake
+from lakehouse.tables import Commit
 
 BRONZE, DEAD = "bronze.traffic_event", "bronze.dead_letter"
 GATED = (
@@ -30,6 +30,8 @@ class Books:
         commits: those that the log still holds, by version.
         ledger: rows of ops.ledger, by version.
         repeated: versions that the ledger has more than once.
+        forward: rows appended less rows deleted, by rows of the ledger past their retention.
+        since: the ledger's rows of commits before that are gone.
         reached: last version that the ledger was brought up to; -1 for none.
     """
 
@@ -38,14 +40,21 @@ class Books:
     ledger: Mapping[int, dict[str, Any]]
     repeated: tuple[int, ...]
     reached: int
+    forward: int
+    since: datetime | None
+
+    @property
+    def told(self) -> dict[int, dict[str, Any]]:
+        """Noted commits of the log as rows of the ledger, as long as that keeps them."""
+        return {v: entry(c, c.note) for v, c in self.commits.items() if c.note is not None
+                and (self.since is None or c.committed_at >= self.since)}  # fmt: skip
 
     @property
     def entries(self) -> list[dict[str, Any]]:
         """Every noted commit as a row of the ledger, by version: from the log while it lasts."""
-        told = {v: entry(c, c.note) for v, c in self.commits.items() if c.note is not None}
         oldest = min(self.commits, default=0)
         older = {v: row for v, row in self.ledger.items() if v < oldest}
-        return [row for _, row in sorted({**older, **told}.items())]
+        return [row for _, row in sorted({**older, **self.told}.items())]
 
 
 def entry(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,10 +73,12 @@ def entry(commit: Commit, note: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def read_books(lake: Lake, rows: list[dict[str, Any]]) -> list[Books]:
-    """The books of every table that keeps them; ``rows`` are those of ops.ledger."""
+def read_books(evidence: Evidence) -> list[Books]:
+    """The books of every table that keeps them."""
+    names = [row[0] for row in evidence.rows("DESCRIBE ledger")]
+    rows = [dict(zip(names, row, strict=True)) for row in evidence.rows("SELECT * FROM ledger")]
+    lake, found = evidence.lake, []
     progress = lake.table("ops.ledger")
-    found = []
     for name in BOOKED:
         own = [row for row in rows if row["table_name"] == name]
         versions = [row["table_version"] for row in own]
@@ -79,15 +90,13 @@ def read_books(lake: Lake, rows: list[dict[str, Any]]) -> list[Books]:
             {row["table_version"]: row for row in own},
             tuple(sorted({v for v in versions if versions.count(v) > 1})),
             -1 if reached is None else reached,
+            progress.progress(f"forward/{name}") or 0, progress.expired(),
         ))  # fmt: skip
     return found
 
 
-def book_checks(evidence: Evidence) -> list[Check]:
+def book_checks(evidence: Evidence, books: list[Books]) -> list[Check]:
     """The ledger, the counts it gives, the offsets of its batches, and the gates."""
-    names = [row[0] for row in evidence.rows("DESCRIBE ledger")]
-    kept = [dict(zip(names, row, strict=True)) for row in evidence.rows("SELECT * FROM ledger")]
-    books = read_books(evidence.lake, kept)
     return [
         _ledger_check(books),
         *(_count_check(evidence, one) for one in books if one.table in LANDED),
@@ -106,8 +115,7 @@ def _ledger_check(books: list[Books]) -> Check:
     """Up to where it was brought, the ledger says of each commit what the log says."""
     total, faults = 0, []
     for one in books:
-        owed = {v: entry(c, c.note) for v, c in one.commits.items()
-                if c.note is not None and v <= one.reached}  # fmt: skip
+        owed = {v: row for v, row in one.told.items() if v <= one.reached}
         oldest = min(one.commits, default=0)
         total += len(owed)
         wrong = {v for v in owed if v not in one.ledger or _said(one.ledger[v]) != _said(owed[v])}
@@ -127,7 +135,9 @@ def _count_check(evidence: Evidence, books: Books) -> Check:
     appended = sum(dict(row["verdicts"]).get(verdict, 0) for row in books.entries)
     deleted = sum(row["rows_deleted"] or 0 for row in books.entries)
     name = f"rows that {books.table}'s commits say are {verdict.replace('_', ' ')}"
-    return Check(name, appended - deleted, evidence.one(f"SELECT count(*) FROM {view}"))
+    return Check(
+        name, books.forward + appended - deleted, evidence.one(f"SELECT count(*) FROM {view}")
+    )
 
 
 def _verdict_check(books: list[Books]) -> Check:
@@ -156,6 +166,7 @@ def _ranges(books: list[Books]) -> dict[int, list[tuple[int, int]]]:
 def _offsets_check(evidence: Evidence, books: list[Books]) -> Check:
     """Batch follows batch: none skips an offset, none takes one again, the last is the newest."""
     newest = dict(evidence.rows('SELECT partition, max("offset") FROM place GROUP BY partition'))
+    expired = dict(evidence.rows("SELECT partition, through FROM expired_place"))
     ranges = _ranges(books)
     faults = []
     for partition in sorted({*newest, *ranges}):
@@ -163,7 +174,8 @@ def _offsets_check(evidence: Evidence, books: list[Books]) -> Check:
         for (_, last), (first, _) in pairwise(taken):
             if first != last + 1:
                 faults.append(f"partition {partition}: offset {first} follows {last}")
-        if not taken or taken[-1][1] != newest.get(partition):
+        ends = {taken[-1][1] if taken else -1, newest.get(partition, -1)}
+        if (len(ends) > 1 or not taken) and max(ends) > expired.get(partition, -1):
             faults.append(f"partition {partition} ends elsewhere than its last batch")
         faults += [f"partition {partition}: {f}-{p}" for f, p in taken if p < f]
     total = sum(len(taken) for taken in ranges.values())

@@ -30,6 +30,13 @@ SQL_TYPES = {
 }  # fmt: skip
 """Types of the specs to those of DuckDB, where a column may lay out the files."""
 
+EXPIRED = {
+    "expired_day": "view VARCHAR, day DATE, before TIMESTAMPTZ",
+    "expired_rows": "view VARCHAR, before TIMESTAMPTZ",
+    "expired_place": "partition INTEGER, through BIGINT",
+}
+"""What retention has removed, see `lakehouse.audit.retention`; nothing, until that is looked up."""
+
 EXAMPLES = 3
 """Faults that a check quotes."""
 
@@ -48,6 +55,8 @@ class Evidence:
         self.files: dict[str, list[str]] = {}
         for view in views:
             self._show(view, lake.table(VIEWS[view]))
+        for name, columns in EXPIRED.items():
+            self._engine.execute(f"CREATE TEMP TABLE {name} ({columns})")
 
     def _show(self, view: str, table: LakeTable) -> None:
         """Make the Parquet files that are there a view; `file_check` counts those that are not."""

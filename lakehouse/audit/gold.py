@@ -4,6 +4,7 @@ from collections.abc import Set as AbstractSet
 
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import Evidence
+from lakehouse.audit.retention import without_days
 from lakehouse.audit.silver import RELATIVE_TOLERANCE
 
 ModelVersions = AbstractSet[tuple[str, int]]
@@ -56,7 +57,8 @@ def _score_checks(evidence: Evidence) -> list[Check]:
         evidence.faultless(
             "scores of a window that silver has, of its own source", total,
             f"""SELECT {SCORE} FROM scores
-                ANTI JOIN observed USING (segment_id, window_start, source)""",
+                ANTI JOIN observed USING (segment_id, window_start, source)
+                WHERE {without_days("window_date", "silver")}""",
         ),
         evidence.faultless(
             "scores within the bounds of a probability and a speed", total,
@@ -70,10 +72,11 @@ def _score_checks(evidence: Evidence) -> list[Check]:
 
 def _completeness_check(evidence: Evidence) -> Check:
     """From the first score on, and wherever a window's neighbours are scored, each row is."""
-    owed = """
+    owed = f"""
         SELECT segment_id, source, window_start FROM observed
-        WHERE committed_at > (SELECT min(scored_at) FROM scores)
-            OR is_final AND (source, window_start) IN (SELECT source, window_start FROM scores)
+        WHERE {without_days("window_date", "scores")} AND (
+            committed_at > (SELECT min(scored_at) FROM scores)
+            OR is_final AND (source, window_start) IN (SELECT source, window_start FROM scores))
     """
     horizons = len(evidence.specs.ml.horizons_minutes)
     evidence.keep("owed_scores", owed)
@@ -111,12 +114,27 @@ def _kpi_checks(evidence: Evidence) -> list[Check]:
     evidence.keep("kpi_expected", f"""
         SELECT source, window_start, {kpis} FROM observed GROUP BY source, window_start
     """)  # fmt: skip
+    evidence.keep(
+        "kpi_kept",
+        f"""
+        SELECT * FROM kpi WHERE {without_days("window_start::DATE", "silver")}
+    """,
+    )
+    removed = "(SELECT before FROM expired_rows WHERE view = 'kpi')"
+    evidence.keep(
+        "kpi_owed",
+        f"""
+        SELECT * FROM kpi_expected
+        WHERE coalesce(window_start >= {removed}, true)
+            OR (source, window_start) IN (SELECT source, window_start FROM kpi)
+    """,
+    )
     differs = []
     table = specs.tables["gold.network_kpi"]
     for column in table.columns:
         if column.stamp or column.name in table.key:
             continue
-        ours, theirs = f"kpi.{column.name}", f"kpi_expected.{column.name}"
+        ours, theirs = f"kpi_kept.{column.name}", f"kpi_owed.{column.name}"
         differs.append(
             f"({ours} IS NULL) != ({theirs} IS NULL) OR abs({ours} - {theirs})"
             f" > {RELATIVE_TOLERANCE} * greatest(abs({ours}), abs({theirs}), 1)"
@@ -131,10 +149,10 @@ def _kpi_checks(evidence: Evidence) -> list[Check]:
         ),
         evidence.faultless(
             "network KPIs as recomputed from silver",
-            evidence.one("""SELECT count(*) FROM kpi FULL JOIN kpi_expected
+            evidence.one("""SELECT count(*) FROM kpi_kept FULL JOIN kpi_owed
                             USING (source, window_start)"""),
-            f"""SELECT DISTINCT {key} FROM kpi FULL JOIN kpi_expected USING (source, window_start)
-                WHERE kpi.segment_count IS NULL OR kpi_expected.segment_count IS NULL
+            f"""SELECT DISTINCT {key} FROM kpi_kept FULL JOIN kpi_owed USING (source, window_start)
+                WHERE kpi_kept.segment_count IS NULL OR kpi_owed.segment_count IS NULL
                     OR {" OR ".join(differs)}""",
         ),
     ]

@@ -11,9 +11,9 @@ import pyarrow as pa
 from lakehouse.audit.balance import Offsets
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import SQL_TYPES, Evidence
+from lakehouse.audit.retention import COMMITTED_WITHIN, KEPT, TOPIC
 from specs.tables import TopicSpec
 
-TOPIC = "traffic_event"
 WHERE = "'partition ' || partition || ' offset ' || \"offset\""
 SECOND_OPINIONS = 100_000
 """Rows that SQL's JSON reader faults and Python's may still acquit, at most."""
@@ -27,10 +27,12 @@ def place_checks(evidence: Evidence, offsets: Offsets) -> list[Check]:
     evidence.keep("edge", _edges(offsets))
     progress = _progress(evidence)
     evidence.take("progress", progress)
-    gap = """
-        SELECT partition, unnest(range(lowest, first)) AS "offset" FROM edge JOIN (
-            SELECT partition, min("offset") AS lowest FROM place GROUP BY partition
-        ) AS reached USING (partition) WHERE lowest < first
+    gap = f"""
+        SELECT partition, "offset" FROM (
+            SELECT partition, unnest(range(lowest, first)) AS "offset" FROM edge JOIN (
+                SELECT partition, min("offset") AS lowest FROM place GROUP BY partition
+            ) AS reached USING (partition) WHERE lowest < first
+        ) {KEPT}
     """
     evidence.keep("before_kafka", gap)
     return [
@@ -52,7 +54,9 @@ def place_checks(evidence: Evidence, offsets: Offsets) -> list[Check]:
                 || ', progress ' || coalesce(reached, -1)
             FROM (SELECT partition, max("offset") AS last FROM place GROUP BY partition)
                 FULL JOIN progress USING (partition)
-            WHERE last IS DISTINCT FROM reached""",
+                LEFT JOIN expired_place USING (partition)
+            WHERE last IS DISTINCT FROM reached
+                AND coalesce(reached, last) > coalesce(through, -1)""",
         ),
     ]
 
@@ -182,7 +186,13 @@ def _says(row: Mapping[str, Any], topic: TopicSpec) -> bool:
 
 
 def dead_letter_checks(evidence: Evidence) -> list[Check]:
-    """Each dead letter says why; a resolved one says how, and stands in bronze byte for byte."""
+    """Each dead letter says why; a resolved one says how, and stands in bronze byte for byte.
+
+    As long as retention cannot have taken it from there.
+    """
+    within = f"to_seconds({COMMITTED_WITHIN.total_seconds()})"
+    resolved = f"""(SELECT * FROM dead WHERE resolved_at IS NOT NULL AND resolved_at >= coalesce(
+        (SELECT before + {within} FROM expired_rows WHERE view = 'bronze'), '-infinity'))"""
     return [
         evidence.faultless(
             "dead letters with a rule, a reason and all or nothing of a resolution",
@@ -194,8 +204,8 @@ def dead_letter_checks(evidence: Evidence) -> list[Check]:
         ),
         evidence.faultless(
             "resolved dead letters that are in bronze byte for byte",
-            evidence.one("SELECT count(*) FROM dead WHERE resolved_at IS NOT NULL"),
-            f"""SELECT {WHERE} FROM (SELECT * FROM dead WHERE resolved_at IS NOT NULL)
+            evidence.one(f"SELECT count(*) FROM {resolved}"),
+            f"""SELECT {WHERE} FROM {resolved}
                 ANTI JOIN bronze USING (topic, partition, "offset", raw_value, kafka_timestamp)""",
         ),
     ]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from lakehouse.audit.balance import Offsets, balance_checks
-from lakehouse.audit.books import book_checks
+from lakehouse.audit.books import book_checks, read_books
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import Evidence
 from lakehouse.audit.gold import ModelVersions, gold_checks
@@ -15,6 +15,7 @@ from lakehouse.audit.landing import (
     place_checks,
     record_checks,
 )
+from lakehouse.audit.retention import keep_expired, retention_check
 from lakehouse.audit.silver import silver_checks
 from lakehouse.tables import Lake
 
@@ -38,8 +39,11 @@ def proof(
     """
     versions = {topic.version: topic for topic in lake.specs.topic_versions["traffic_event"]}
     with Evidence(lake) as evidence:
+        books = read_books(evidence)
+        keep_expired(evidence, books, offsets)
         return [
             evidence.file_check(),
+            retention_check(evidence),
             *balance_checks(evidence, offsets),
             *place_checks(evidence, offsets),
             *([] if records is None else record_checks(evidence, offsets, records)),
@@ -47,5 +51,5 @@ def proof(
             *dead_letter_checks(evidence),
             *silver_checks(evidence),
             *gold_checks(evidence, models),
-            *book_checks(evidence),
+            *book_checks(evidence, books),
         ]

@@ -1,10 +1,11 @@
 """Silver against its own recomputation from bronze, in DuckDB and a day at a time."""
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import EXAMPLES, Evidence
+from lakehouse.audit.retention import without_days
 from lakehouse.audit.silver_query import expected_metric
 from specs.loader import Specs
 
@@ -58,15 +59,20 @@ def _differences(specs: Specs) -> dict[str, str]:
 
 
 def silver_checks(evidence: Evidence) -> list[Check]:
-    """Every window of silver as bronze gives it, none missing, none made up, finality in bounds."""
+    """Every window of silver as bronze gives it, none missing, none made up, finality in bounds.
+
+    Of the days whose readings retention has left in bronze.
+    """
     compared = Compared()
     repeats = "SELECT event_id FROM bronze GROUP BY event_id HAVING count(*) > 1"
     evidence.keep("repeated", repeats)
-    for (day,) in evidence.rows("""
-        SELECT DISTINCT window_date FROM silver UNION SELECT DISTINCT event_date FROM bronze
-        UNION SELECT DISTINCT event_date - 1 FROM bronze ORDER BY 1
-    """):  # fmt: skip
-        _compare(evidence, day if isinstance(day, date) else date.fromisoformat(str(day)), compared)
+    for (day,) in evidence.rows(f"""
+        SELECT day FROM (
+            SELECT window_date AS day FROM silver UNION SELECT event_date FROM bronze
+            UNION SELECT (event_date - 1)::DATE FROM bronze
+        ) WHERE {without_days("day", "bronze", "silver")} ORDER BY day
+    """):
+        _compare(evidence, day, compared)
     columns = [f"{name}: {count:,} windows" for name, count in compared.differing.items()]
     total = compared.windows
     return [
@@ -83,8 +89,13 @@ def silver_checks(evidence: Evidence) -> list[Check]:
 
 def _compare(evidence: Evidence, day: date, compared: Compared) -> None:
     specs = evidence.specs
-    evidence.keep("expected", expected_metric(specs, day))
-    evidence.keep("silver_day", f"SELECT * FROM silver WHERE window_date = DATE '{day}'")
+    midnight = day + timedelta(days=1)  # a window that ends past it needs the next day's readings
+    next_is_there = without_days(f"DATE '{midnight}'", "bronze")
+    whole = f"(window_end <= TIMESTAMPTZ '{midnight} 00:00:00+00' OR {next_is_there})"
+    evidence.keep("expected", f"SELECT * FROM ({expected_metric(specs, day)}) WHERE {whole}")
+    evidence.keep(
+        "silver_day", f"SELECT * FROM silver WHERE window_date = DATE '{day}' AND {whole}"
+    )
     key = ", ".join(specs.tables["silver.segment_metric"].key)
     both = "expected.event_count IS NOT NULL AND silver_day.event_count IS NOT NULL"
     differences = _differences(specs)
@@ -142,5 +153,6 @@ def _finality_check(evidence: Evidence) -> Check:
         "windows of silver that are final just where the watermark has passed",
         evidence.one("SELECT count(*) FROM silver"),
         f"""SELECT concat_ws(' ', segment_id, window_seconds, window_start) FROM silver
-            WHERE is_final AND window_end > {newest} OR NOT is_final AND window_end <= {closed}""",
+            WHERE is_final AND window_end > {newest} AND {without_days("window_date", "bronze")}
+                OR NOT is_final AND window_end <= {closed}""",
     )

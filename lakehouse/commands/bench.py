@@ -120,7 +120,7 @@ def recovery(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Kill lander and stream under a live load: how long until gold is fresh again."""
+    """Kill lander, stream and broker under a live load: how long until gold is fresh again."""
     from benchmarks.live import LiveLoad
     from benchmarks.recovery import measure
     from benchmarks.report import finish

@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from lakehouse.delta_log import log_files
 from lakehouse.jobs.checkpoint import read_through
-from lakehouse.ledger import project, writer
+from lakehouse.journal import now as clock
+from lakehouse.ledger import brought_forward, project, writer
 from lakehouse.tables import COMMITS_PER_CHECKPOINT, Lake, LakeTable, Note
 from specs.errors import Unavailable
 
 BRONZE, LEDGER = "bronze.traffic_event", "ops.ledger"
+MOMENT = timedelta(minutes=1)
+"""Delta-rs counts a file's age from the vacuum, which begins later than its readers are asked."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Path, now: datetime) -> 
         table.checkpoint()
     read, before = _read_through(table, checkpoint), now - timedelta(hours=rules.log_hours)
     cleaned = table.clean_log(before, min(read, _noted_through(lake, table)))
-    if _has_read_since(table, read, now - timedelta(hours=rules.replaced_file_hours)):
+    vacuum_begins = max(now, clock()) + MOMENT
+    if _has_read_since(table, read, vacuum_begins - timedelta(hours=rules.replaced_file_hours)):
         vacuumed = table.vacuum(rules.replaced_file_hours)
         vacuumed += table.vacuum(rules.orphan_hours, orphans=True)
         done = replace(done, vacuumed_files=vacuumed)
@@ -86,7 +91,10 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Path, now: datetime) -> 
 
 def _expire(lake: Lake, table: LakeTable, note: Note, now: datetime) -> int:
     kept = lake.specs.ops.retention.get(table.spec.table)
-    return 0 if kept is None else table.expire(now - timedelta(days=kept.days), note)
+    if kept is None:
+        return 0
+    forward = partial(brought_forward, lake) if table.spec.table == LEDGER else None
+    return table.expire(now - timedelta(days=kept.days), note, forward)
 
 
 def _is_checkpoint_due(table: LakeTable) -> bool:

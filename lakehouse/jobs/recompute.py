@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
+from lakehouse.jobs.expired import without_expired
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
 from lakehouse.sql import select
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake, LakeTable, Note
 from lakehouse.transforms.network_kpi import network_kpi
 from lakehouse.transforms.revision import changed_rows
 from lakehouse.transforms.segment_metric import segment_metric
@@ -85,6 +86,7 @@ class SilverRecompute:
         """Bring the windows that start in ``asked`` up to bronze; returns the rows written.
 
         Rows that are already as they should be are left alone, so doing it twice changes nothing.
+        So are windows whose readings retention has removed.
 
         Raises:
             GateFailed: a row breaks a rule; nothing of its day was committed.
@@ -104,6 +106,11 @@ class SilverRecompute:
         reached = (newest[0] if newest else None) or 0
         return datetime.fromtimestamp(reached / 1_000_000, UTC) - late
 
+    def _bronze(self) -> LakeTable:
+        bronze = self._lake.table(BRONZE)
+        bronze.refresh()
+        return bronze
+
     def _recompute(self, part: Range, watermark: datetime) -> int:
         spec = self._lake.specs.transforms
         last = part.end + timedelta(seconds=spec.longest_seconds)
@@ -112,6 +119,7 @@ class SilverRecompute:
         rows = segment_metric(
             aggregates, self._segments.rows, self._lake.specs, watermark=watermark, at=now()
         )
+        rows = without_expired(rows, self._bronze())
         if self._source is not None:
             rows = rows.filter(pc.equal(rows["source"], self._source))
         table = self._silver.table

@@ -202,12 +202,14 @@ class Reconciler:
     def _score(self, until: datetime) -> None:
         """Score the windows that ended up to ``until`` and have no score."""
         since = self._scored_until or first_scored(self._lake)
-        if since is None or not (starts := unscored(self._lake, since, until)):
-            self._scored_until = since and max(since, until)
+        if since is None:
             return
-        gold = self._gold()
-        if gold.has_model:
-            size = timedelta(seconds=self._lake.specs.transforms.primary.size_seconds)
+        size = timedelta(seconds=self._lake.specs.transforms.primary.size_seconds)
+        starts = unscored(self._lake, since, until)
+        if starts:
+            gold = self._gold()
+            if not gold.has_model:
+                return
             for part in touched_ranges(starts, before=timedelta(0), after=size):
                 gold.recompute(part)
-            self._scored_until = max(since, until)
+        self._scored_until = max(since, until - size)  # the window that holds ``until`` is open

@@ -21,6 +21,7 @@ from lakehouse.failpoints import failpoint
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
 from lakehouse.jobs.checkpoint import Span, last_finished, read_options, span, writer
 from lakehouse.jobs.dropped import Dropped, dropped, keep, verdicts
+from lakehouse.jobs.expired import without_expired
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.model_watch import ModelWatch
@@ -199,6 +200,7 @@ class Stream:
         """
         self._stopping, self._tables_side, self._windows = False, OneBehind(), windows
         self._sum_up = sum_up
+        self._lake.table(BRONZE).refresh()  # what retention has removed by now
         finished = last_finished(self._checkpoint)
         told = None
         if finished is not None:
@@ -228,6 +230,7 @@ class Stream:
         rows = segment_metric(
             aggregates, self._segments.rows, self._lake.specs, watermark=plan.watermark, at=at
         )
+        rows = without_expired(rows, self._lake.table(BRONZE))
         rows = self._open.upserts(
             rows, pa.scalar(plan.watermark, TIMESTAMP), pa.scalar(at, TIMESTAMP)
         )

@@ -1,14 +1,19 @@
 """What the runtime knows of a server: some data and four functions, no class of its own."""
 
 import http.client
+import random
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from lakehouse.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 """The only interface an embedded server listens on."""
+
+NEVER_EPHEMERAL = (20_000, 32_000)
+"""Ports below those that Linux gives to connections (`net.ipv4.ip_local_port_range`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,20 @@ def free_port() -> int:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def steady_port() -> int:
+    """Return one that no connection is given by itself, for a server that is started again on it.
+
+    One that is may be taken while its server is down, even by the very client that tries to reach
+    it: TCP then connects it to itself.
+    """
+    draw = random.Random()  # noqa: S311  (nothing hangs on its being guessed)
+    while True:
+        port = draw.randrange(*NEVER_EPHEMERAL)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
 
 
 def accepts(port: int) -> bool:

@@ -8,7 +8,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,12 @@ MICROS = 1_000_000
 
 @dataclass(frozen=True)
 class Good:
-    """The lake's folder, and what Kafka holds."""
+    """The lake's folder, what Kafka holds, and when all of the first day's readings had landed."""
 
     root: Path
     offsets: dict[int, tuple[int, int]]
     records: pa.Table
+    first_day_landed: datetime
 
 
 def _passed(rows: pa.Table) -> Passed:
@@ -199,7 +200,12 @@ def good_lake(root: Path, specs: Specs) -> Good:
     _register(lake, ["simulator:a", "simulator:b"])
     _land(lake, records)  # road c is not known yet
     _register(lake, ["simulator:c"])
-    DeadLetterReplay(lake).replay(DeadLetterFilter(reason="segment_known"))
+    midnight = next(r for r in records if b'"event_time": "2018-03-06' in (r.value() or b""))
+    second_day = datetime.fromtimestamp(midnight.timestamp()[1] / 1000, UTC)
+    replay, unknown = DeadLetterReplay(lake), DeadLetterFilter(reason="segment_known")
+    replay.replay(replace(unknown, until=second_day))
+    first_day_landed = datetime.now(UTC)
+    replay.replay(replace(unknown, since=second_day))
     _measure(lake)
     _score(lake)
     project(lake, [BRONZE, DEAD, ROAD, SILVER, SCORES, KPI])
@@ -212,4 +218,4 @@ def good_lake(root: Path, specs: Specs) -> Good:
         "key": pa.array([r.key() for r in records], pa.binary()),
         "value": pa.array([r.value() for r in records], pa.binary()),
     })  # fmt: skip
-    return Good(root, ends, held)
+    return Good(root, ends, held, first_day_landed)

@@ -16,7 +16,7 @@ from typing import Any
 from lakehouse.runtime import stack
 from lakehouse.runtime.kafka import KAFKA
 from tests.chaos.child import Child
-from tests.chaos.cycles import KILLS, Stage
+from tests.chaos.cycles import KILLS, Stage, audited
 from tests.chaos.plan import Cycle, plan
 from tests.chaos.recording import Recording, outputs, record, replay
 from tests.chaos.registry import registry
@@ -65,6 +65,21 @@ def run(cycle: Cycle, on: Stage) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def audit(on: Stage) -> list[str]:
+    """Have `traffic audit` judge the home that all cycles of this run have worked on."""
+    home = on.world.settings.home
+    print(
+        "traffic audit, which anybody may repeat:\n"
+        f"  export TRAFFIC_HOME={home} TRAFFIC_MLFLOW_URI={on.registry}\n"
+        "  .venv/bin/traffic up; .venv/bin/traffic audit --json; .venv/bin/traffic down",
+        file=sys.stderr, flush=True,
+    )  # fmt: skip
+    try:
+        return audited(on)
+    except Exception as error:
+        return [f"{type(error).__name__}: {error}"]
+
+
 def done(path: Path) -> list[dict[str, Any]]:
     """Cycles that an earlier run has finished; its last line may be torn."""
     lines = path.read_text().splitlines() if path.exists() else []
@@ -106,6 +121,7 @@ def main() -> int:
     finished = {result["cycle"] for result in done(path)}
     cycles = plan(chosen.cycles, chosen.seed, with_slow=not chosen.fast)
     ahead = [cycle for cycle in cycles if cycle.number not in finished]
+    off: list[str] = []
     if ahead:
         with stage(folder, chosen.seed + len(finished)) as on, path.open("a") as lines:
             for cycle in ahead:
@@ -118,11 +134,13 @@ def main() -> int:
                 print(f"{cycle.number:4} {mark:6} {cycle.kind:11} {where} {result['seconds']} s",
                       *result["faults"], sep="\n     " if result["faults"] else "",
                       file=sys.stderr, flush=True)  # fmt: skip
+            if not chosen.fast:
+                off = audit(on)
     results = [result for result in done(path) if result["cycle"] < chosen.cycles]
-    report = summary(results, chosen.seed)
+    report = summary(results, chosen.seed) | {"audit": off}
     (folder / "report.json").write_text(json.dumps(report, indent=2))
     print(json.dumps(report))
-    return 1 if report["failed"] else 0
+    return 1 if report["failed"] or off else 0
 
 
 if __name__ == "__main__":

@@ -46,6 +46,11 @@ class Stage:
     registry: str
     folder: Path
 
+    @property
+    def streaming(self) -> dict[str, str]:
+        """Settings of the commands that stream or score."""
+        return {"mlflow_uri": self.registry, "spark_driver_memory": "700m"}
+
 
 Faults = list[str]
 
@@ -205,19 +210,25 @@ def kill_stream(stage: Stage, cycle: Cycle) -> Faults:
     """Kill the real stream, JVM and all, at a random moment; `traffic audit` judges the whole."""
     world = stage.world
     world.run("land", "--once", name="lander", land_member="one")
-    registry = {"mlflow_uri": stage.registry, "spark_driver_memory": "700m"}
     commits = world.settings.checkpoints / "stream" / "commits"
     before = len(list(commits.glob("*")))
-    with world.command("stream", name="stream", **registry) as stream:
+    with world.command("stream", name="stream", **stage.streaming) as stream:
         wait_until(
             lambda: len(list(commits.glob("*"))) > before or not stream.is_alive, "a batch is done"
         )
         time.sleep(cycle.moment * 3)
         stream.kill()
+    return audited(stage)
+
+
+def audited(stage: Stage) -> Faults:
+    """What `traffic audit` says once the stream has taken in all that was landed."""
+    world = stage.world
+    world.run("land", "--once", name="heir", land_member="one")
     world.land_in_steps(6)  # closes every window that a late reading may belong to
-    world.run("stream", "--once", name="heir-stream", **registry)
-    world.run("silver", "reconcile", name="reconcile", **registry)
-    with world.command("audit", "--json", name="audit", **registry) as audit:
+    world.run("stream", "--once", name="heir-stream", **stage.streaming)
+    world.run("silver", "reconcile", name="reconcile", **stage.streaming)
+    with world.command("audit", "--json", name="audit", **stage.streaming) as audit:
         code = audit.ended(PATIENCE_SECONDS)
         return [] if code == 0 else [f"traffic audit: {audit.said()}"]
 

@@ -1,12 +1,10 @@
 """A home with a real broker and a small simulated city whose readings go on and on."""
 
 import json
-import random
 import signal
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +23,7 @@ from lakehouse.audit import landing_balance
 from lakehouse.failpoints import VARIABLE
 from lakehouse.runtime import stack
 from lakehouse.runtime.kafka import KAFKA
+from lakehouse.runtime.server import steady_port
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from specs.loader import Specs, load_specs
@@ -34,20 +33,6 @@ TOPIC = "traffic_event"
 SEGMENTS, INTERVAL_SECONDS = 20, 60
 START = datetime(2024, 5, 6, 5, tzinfo=UTC)
 PATIENCE_SECONDS = 600.0
-
-
-def steady_port() -> int:
-    """A free port that no connection is given by itself.
-
-    One that is may be taken while its broker is dead, even by the very client that tries to reach
-    it: TCP then connects it to itself.
-    """
-    draw = random.Random()
-    while True:
-        port = draw.randrange(20_000, 32_000)
-        with socket.socket() as tried, suppress(OSError):
-            tried.bind(("127.0.0.1", port))
-            return port
 
 
 @dataclass

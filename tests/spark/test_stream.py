@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from lakehouse.checksum import checksum
 from lakehouse.ledger import project
 from specs.errors import Unavailable
 from specs.loader import Specs
@@ -75,6 +76,7 @@ def test_the_stream_gives_the_rows_of_a_recompute(make: MakePipeline, split: str
     streamed.run()
     batch.recompute()
     assert streamed.rows() == batch.rows()
+    assert checksum(streamed.lake(), SILVER) == checksum(batch.lake(), SILVER)
     assert streamed.primary("s:a", "event_count", "speed_kmh_mean", "is_final") == {
         HOUR: (2, 45.0, True), HOUR + 300: (2, 20.0, True), HOUR + 600: (2, 67.5, True),
         HOUR + 900: (1, 40.0, False), HOUR + 1500: (1, 70.0, False),

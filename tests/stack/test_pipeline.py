@@ -301,6 +301,29 @@ def test_a_bad_batch_is_stopped_at_bronze(city: City, tmp_path: Path) -> None:
     assert_each_record_landed_once(city, lake)
 
 
+def test_a_flood_of_dead_letters_stops_the_lander(city: City, tmp_path: Path) -> None:
+    strict = edited_specs(
+        tmp_path, ("ops.yaml", "max_ratio: 0.5 ", "max_ratio: 0.001 "),
+        ("ops.yaml", "ratio_window_records: 20000", "ratio_window_records: 200"),
+    )  # fmt: skip
+    lake, dead_letters = city.lake(tmp_path, strict), len(messages(city.kafka, "traffic_event_dlq"))
+    with (
+        lander(city, lake) as member,
+        pytest.raises(BatchRefused, match="more dead letters than max_ratio"),
+    ):
+        member.run_once(never)
+    assert places(lake, BRONZE) == places(lake, DEAD) == []
+    assert len(messages(city.kafka, "traffic_event_dlq")) == dead_letters
+    lake.table("ops.validation_result").refresh()
+    results = lake.table("ops.validation_result").read().to_pylist()
+    assert [(r["failed_ids"], r["is_success"]) for r in results if r["table_name"] == BRONZE] == [
+        (["dead_letters_max_ratio"], False)
+    ]
+    with lander(city, Lake(lake.root, city.specs)) as mended:
+        mended.run_once(never)
+    assert_each_record_landed_once(city, lake)
+
+
 class Commands:
     """The project's own commands on one home."""
 

@@ -278,6 +278,25 @@ def test_windows_that_no_model_scored_are_scored_once_there_is_one(
     assert len(gold.asked) == 1
 
 
+def test_a_window_that_was_open_at_the_last_look_is_scored_once_it_is_final(
+    lake: Lake, recomputes: Recomputes, tmp_path: Path
+) -> None:
+    silver, gold = recomputes
+    land(lake, reading(0, 0), reading(1, 300))
+    stream(lake, metric("s:a", 0, is_final=True), metric("s:a", 300))
+    score(lake, 0)
+    streamed = Streamed(lake, tmp_path)
+    streamed.batch(watermark=450)
+    reconciler = Reconciler(lake, tmp_path, silver, lambda: gold)
+    reconciler.reconcile()
+    assert gold.asked == []
+    stream(lake, metric("s:a", 300, is_final=True))
+    land(lake, reading(2, 1200))
+    streamed.batch(watermark=600)
+    reconciler.reconcile()
+    assert gold.asked == [Range(after(300), after(600))]
+
+
 def score(lake: Lake, seconds: float) -> None:
     """A score of segment s:a's window that starts then."""
     start = after(seconds)
