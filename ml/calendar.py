@@ -26,13 +26,18 @@ def local_times(roads: Roads, rows: Rows, window_seconds: int) -> tuple[Integers
     """
     zones = roads.zone[rows.segment]
     windows, at = np.unique(rows.window, return_inverse=True)
+    days, clock = clocks(roads, windows, window_seconds)
+    return days[zones, at], clock[zones, at]
+
+
+def clocks(roads: Roads, windows: Integers, window_seconds: int) -> tuple[Integers, Integers]:
+    """`local_times` [zones, windows] in every zone of the roads."""
     days = np.zeros((len(roads.zones), len(windows)), dtype=np.int64)
     clock = np.zeros_like(days)
-    for zone in np.unique(zones).tolist():
-        name = roads.zones[zone].key
+    for place, zone in enumerate(roads.zones):
         for column, window in enumerate(windows.tolist()):
-            days[zone, column], clock[zone, column] = _local(name, window * window_seconds)
-    return days[zones, at], clock[zones, at]
+            days[place, column], clock[place, column] = _local(zone.key, window * window_seconds)
+    return days, clock
 
 
 def seconds_of_week(roads: Roads, rows: Rows, window_seconds: int) -> Integers:

@@ -152,7 +152,7 @@ def _judged(  # noqa: PLR0913, PLR0917  (one horizon's share of what `judge` has
     rows, target, speed = rows[counts], target[counts], speed[counts]
     forecasts = {MODEL: Forecast(*(values[counts, column] for values in answer.arrays()))}
     for name in observations.spec.baselines:
-        forecasts[name] = BASELINES[name](observations, model.profiles["training"], rows, horizon)
+        forecasts[name] = BASELINES[name](observations, model.memory.training, rows, horizon)
     day, clock = local_times(grid.roads, target, grid.window_seconds)
     now = forecasts["persistence"].probability > 0
     hour_windows = grid.windows_in(60)

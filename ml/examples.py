@@ -12,8 +12,10 @@ from ml.calendar import local_times
 from ml.columns import Booleans, Floats, Integers
 from ml.features import features, targets_of
 from ml.grid import Rows, SpeedGrid
+from ml.memory import Memory
 from ml.model import Examples
-from ml.profile import Profile, Profiles, ProfileSums
+from ml.network_fit import NetworkFits, fit_networks
+from ml.profile import Profile, ProfileSums
 from ml.recent import ObservedCells, refresh_days
 from specs.errors import WrongInput
 from specs.loader import Specs
@@ -157,6 +159,11 @@ class ExampleSet:
         """
         return self._all_sums.profile()
 
+    @cached_property
+    def networks(self) -> NetworkFits:
+        """How segments go on, seen from their network."""
+        return fit_networks(self.observations, self.start, self.end)
+
     def _without(self, local_day: int) -> Profile | None:
         """What was usual on all other days; None where there is no other."""
         first = self._inside.start
@@ -164,11 +171,12 @@ class ExampleSet:
         rest = self._all_sums.without(self.cells.sums(own, self.spec.profile.smoothing_rows))
         return rest.profile() if rest.counts.sum() > 0 else None
 
-    def by_day(self, rows: Rows, horizon_minutes: int) -> Iterator[tuple[Integers, Profiles]]:
-        """Positions of rows that share their profiles, and these.
+    def by_day(self, rows: Rows, horizon_minutes: int) -> Iterator[tuple[Integers, Memory]]:
+        """Positions of rows that share what they may remember, and that.
 
-        The usual one leaves out the local day of the targets: a profile that had averaged the
-        target itself would promise more than it can keep. The recent one ends before the row's day.
+        The usual profile leaves out the local day of the targets, and so does the network's
+        forecast: one that had seen the target itself would promise more than it can keep. The
+        recent profile ends before the row's day.
         """
         seconds = self.observations.seen.window_seconds
         days = self._target_days(rows, horizon_minutes)
@@ -178,15 +186,16 @@ class ExampleSet:
             if usual is None:
                 continue
             same = np.flatnonzero(days == local_day)
+            network = self.networks.without(local_day)
             for day in np.unique(refreshed[same]).tolist():
                 recent = self.cells.recent(day)
-                yield same[refreshed[same] == day], {"training": usual, "recent": recent}
+                yield same[refreshed[same] == day], Memory(usual, recent, network)
 
     def examples(self, rows: Rows, horizon_minutes: int) -> Examples:
         """Features and outcome of rows, each with the profile that leaves its target's day out."""
         inputs = np.full((len(rows), len(self.spec.features)), np.nan)
         seen = self.observations.seen
-        for chosen, profiles in self.by_day(rows, horizon_minutes):
-            inputs[chosen] = features(seen, rows[chosen], self.spec, profiles, horizon_minutes)
+        for chosen, memory in self.by_day(rows, horizon_minutes):
+            inputs[chosen] = features(seen, rows[chosen], self.spec, memory, horizon_minutes)
         speed = self.observations.targets(rows, horizon_minutes)
         return Examples(inputs, self.observations.label(rows, speed), speed)

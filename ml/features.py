@@ -10,8 +10,8 @@ import numpy as np
 from ml.calendar import DAY_SECONDS, local_times
 from ml.columns import Floats, Integers
 from ml.grid import Rows, SpeedGrid
+from ml.memory import Memory
 from ml.places import Places, mean_of_known
-from ml.profile import Profiles
 from specs.errors import WrongInput
 from specs.ml import Feature, FeatureKind, MlSpec
 
@@ -19,7 +19,7 @@ MINUTE_SECONDS = 60
 
 
 def features(
-    grid: SpeedGrid, rows: Rows, spec: MlSpec, profiles: Profiles, horizon_minutes: int
+    grid: SpeedGrid, rows: Rows, spec: MlSpec, memory: Memory, horizon_minutes: int
 ) -> Floats:
     """What the model sees of each row: nothing later than the row's own window.
 
@@ -30,7 +30,7 @@ def features(
         grid: speeds [segments, windows] in km/h.
         rows: [n] cells to forecast from.
         spec: the features; where it says ``at: target``, the time is the target window's start.
-        profiles: usual values by time of the week, of the training and of recent days.
+        memory: what was usual by time of the week, and how the network goes on.
         horizon_minutes: from a row's window start to its target's.
 
     Returns:
@@ -39,7 +39,7 @@ def features(
     Raises:
         WrongInput: the grid has dropped windows that a row's history needs.
     """
-    return FeatureView(grid, rows, spec, profiles).at(horizon_minutes)
+    return FeatureView(grid, rows, spec, memory).at(horizon_minutes)
 
 
 def targets_of(grid: SpeedGrid, rows: Rows, horizon_minutes: int) -> Rows:
@@ -50,7 +50,7 @@ def targets_of(grid: SpeedGrid, rows: Rows, horizon_minutes: int) -> Rows:
 class FeatureView:
     """What the features of some rows are made from, each part computed once for all horizons."""
 
-    def __init__(self, grid: SpeedGrid, rows: Rows, spec: MlSpec, profiles: Profiles) -> None:
+    def __init__(self, grid: SpeedGrid, rows: Rows, spec: MlSpec, memory: Memory) -> None:
         """Look at ``rows`` of ``grid``, see `features`."""
         if len(rows) and grid.complete_from is not None:
             oldest = int(rows.window.min()) - spec.history_windows
@@ -59,7 +59,7 @@ class FeatureView:
                     f"a row's history starts at window {oldest}, the grid at {grid.complete_from};"
                     " build the grid from older rows"
                 )
-        self.grid, self.rows, self.spec, self.profiles = grid, rows, spec, profiles
+        self.grid, self.rows, self.spec, self.memory = grid, rows, spec, memory
         self.places = Places(grid, rows, spec.history_windows)
         self._by_time = [self._of_time(feature) for feature in spec.features]
         self._fixed: dict[int, Floats] = {}
@@ -99,6 +99,11 @@ class FeatureView:
         """Seconds of the week [n] at the rows' windows."""
         return local_times(self.grid.roads, self.rows, self.grid.window_seconds)[1]
 
+    @cached_property
+    def network_inputs(self) -> Floats:
+        """What the network's forecasts stand on [inputs, n]."""
+        return self.memory.network.inputs(self.places, self.grid, self.memory.recent)
+
     def known_of(self, feature: Feature, windows: int) -> Floats:
         """Newest speed over free flow [n] known ``windows`` ago of the places asked for."""
         if feature.of == "segment":
@@ -127,7 +132,7 @@ class _Times:
     def usual(self, feature: Feature) -> Floats:
         """Usual value [n] of the feature's measure at its time."""
         view = self.view
-        return view.profiles[feature.over].at(
+        return view.memory.of(feature.over).at(
             feature.measure, view.grid.roads.segment_ids, view.rows.segment, self.clock(feature)
         )
 
@@ -198,9 +203,17 @@ def _profile_change(times: _Times, feature: Feature) -> Floats:
     return times.usual(then) - times.usual(now)
 
 
+def _network_forecast(times: _Times, feature: Feature) -> Floats:
+    """What is usual at the target's time and what the network's state adds to it."""
+    view, ids = times.view, times.view.grid.roads.segment_ids
+    return times.usual(feature) + view.memory.network.at(
+        feature.measure, times.horizon_minutes, ids, view.rows.segment, view.network_inputs
+    )
+
+
 def _level(times: _Times, feature: Feature) -> Floats:
     view = times.view
-    profile, ids = view.profiles[feature.over], view.grid.roads.segment_ids
+    profile, ids = view.memory.of(feature.over), view.grid.roads.segment_ids
     return profile.level_of(feature.measure, ids, view.rows.segment)
 
 
@@ -223,4 +236,5 @@ KINDS: dict[FeatureKind, Callable[[_Times, Feature], Floats]] = {
     "profile": lambda times, feature: times.usual(feature),
     "profile_change": _profile_change,
     "level": _level,
+    "network_forecast": _network_forecast,
 }

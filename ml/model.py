@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Self
 
@@ -18,7 +18,8 @@ from ml.drift import Reference
 from ml.families import Lesson, Trees, grow
 from ml.features import FeatureView
 from ml.grid import Rows, SpeedGrid
-from ml.profile import Profile, Profiles
+from ml.memory import Memory
+from ml.profile import Profile
 from specs.errors import WrongInput
 from specs.ml import MlSpec
 
@@ -65,17 +66,17 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
     not change what a model in use computes.
     """
 
-    def __init__(self, spec_json: str, window_seconds: int, profiles: Profiles):
+    def __init__(self, spec_json: str, window_seconds: int, memory: Memory):
         """Make a model that `fit` completes.
 
         Args:
             spec_json: the `MlSpec`, dumped.
             window_seconds: length of the primary window.
-            profiles: usual values by time of the week, of the training and of recent days.
+            memory: what was usual in the training and in recent days, and how the network goes on.
         """
         self.spec_json = spec_json
         self.window_seconds = window_seconds
-        self.profiles = profiles
+        self.memory = memory
         self.classifiers: dict[int, Trees] = {}
         self.calibrators: dict[int, Calibrator] = {}
         self.regressors: dict[int, Trees] = {}
@@ -143,7 +144,7 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
                 f"{grid.window_seconds} s; train a new one"
             )
         result = Prediction.empty(len(rows), len(self.horizons_minutes))
-        view = FeatureView(grid, rows, self.spec, self.profiles)
+        view = FeatureView(grid, rows, self.spec, self.memory)
         for column, horizon in enumerate(self.horizons_minutes):
             answer = self._answer(horizon, view.at(horizon))
             for into, values in zip(result.arrays(), answer, strict=True):
@@ -153,7 +154,7 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
     def with_recent(self, recent: Profile) -> Self:
         """This model with other recent days in its memory; its trees are the same."""
         renewed = copy(self)
-        renewed.profiles = {**self.profiles, "recent": recent}
+        renewed.memory = replace(self.memory, recent=recent)
         return renewed
 
     def predict(self, inputs: Floats) -> Floats:

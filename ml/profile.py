@@ -1,14 +1,13 @@
 """Historical profile: what is usual on a segment at a time of the week."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Self, TypeAlias
+from typing import Self
 
 import numpy as np
 
 from ml.columns import Floats, Integers
-from specs.ml import Measure, Span
+from specs.ml import Measure
 from specs.ml import Profile as ProfileSpec
 
 DAY_SECONDS = 86_400
@@ -59,10 +58,6 @@ class Profile:
         known = positions(self.segment_ids, segment_ids)[segment]
         level: Floats = self.level[MEASURES.index(measure), known]  # -1 is the network's
         return level
-
-
-Profiles: TypeAlias = Mapping[Span, Profile]
-"""What was usual in the training, and in the recent days."""
 
 
 @dataclass(frozen=True, eq=False)

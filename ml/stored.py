@@ -16,6 +16,8 @@ TRUSTED_TYPES = (
     "ml.families.LightGbmTrees",
     "ml.families.SklearnTrees",
     "ml.model.CongestionModel",
+    "ml.memory.Memory",
+    "ml.network.NetworkForecast",
     "ml.profile.Profile",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )

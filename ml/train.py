@@ -15,8 +15,8 @@ from ml.evaluate import HorizonReport, judge, report
 from ml.examples import ExampleSet, Observations
 from ml.features import features
 from ml.grid import Rows
+from ml.memory import Memory
 from ml.model import CongestionModel, Examples
-from ml.profile import Profiles
 from ml.sanity import slower_is_likelier
 from specs.errors import WrongInput
 from specs.loader import Specs
@@ -158,8 +158,8 @@ def fit(
     known = ExampleSet(observations, start, end)
     window_seconds = observations.seen.window_seconds
     recent = known.cells.recent(latest_day(observations))
-    profiles: Profiles = {"training": known.profile, "recent": recent}
-    model = CongestionModel(spec.model_dump_json(), window_seconds, profiles)
+    memory = Memory(known.profile, recent, known.networks.whole)
+    model = CongestionModel(spec.model_dump_json(), window_seconds, memory)
     counts: dict[int, dict[str, int]] = {}
 
     def examples(horizon: int) -> tuple[Examples, Examples]:
@@ -198,4 +198,4 @@ def _example(observations: Observations, model: CongestionModel, spec: MlSpec) -
     few = np.linspace(0, len(segment) - 1, EXAMPLE_ROWS).astype(np.int64)
     rows = Rows(segment[few], grid.windows[column[few]])
     asked = np.full((len(rows), 1), float(horizon))
-    return np.hstack([asked, features(grid, rows, spec, model.profiles, horizon)])
+    return np.hstack([asked, features(grid, rows, spec, model.memory, horizon)])

@@ -9,6 +9,7 @@ from specs.model import Identifier, SpecModel
 FeatureKind = Literal[
     "lag", "change", "mean", "stddev", "lowest", "congested", "observed", "age", "anomaly",
     "free_flow", "day_sin", "day_cos", "day_of_week", "profile", "profile_change", "level",
+    "network_forecast",
 ]  # fmt: skip
 Place = Literal["segment", "upstream", "downstream", "network"]
 Measure = Literal["speed_ratio", "congested_ratio", "speed_ratio_stddev"]
@@ -74,6 +75,20 @@ class Profile(SpecModel):
         if 1440 % self.bucket_minutes:
             raise ValueError("bucket_minutes divides a day")
         return self
+
+
+class Network(SpecModel):
+    """Linear forecasts of each segment from the state of its network.
+
+    They read ``modes`` principal components of the anomalies of all segments, and the anomalies of
+    the segment and of the ``links`` that tell most of it, ``lags_windows`` ago; ``ridge_rows`` rows
+    more would have it go on as the average segment does.
+    """
+
+    modes: int = Field(ge=1)
+    links: int = Field(ge=0)
+    lags_windows: tuple[int, ...] = Field(min_length=1)
+    ridge_rows: float = Field(gt=0)
 
 
 class MinVehicles(SpecModel):
@@ -195,6 +210,7 @@ class MlSpec(SpecModel):
     label: Label
     features: tuple[Feature, ...] = Field(min_length=1)
     profile: Profile
+    network: Network
     history_windows: int = Field(ge=1)
     training: Training
     interval: Interval
@@ -212,6 +228,8 @@ class MlSpec(SpecModel):
         if len(names) != len(set(names)):
             raise ValueError("two features share a name")
         deep = [f.name for f in self.features if f.windows > self.history_windows]
+        if max(self.network.lags_windows) > self.history_windows:
+            deep.append("network")
         if deep:
             raise ValueError(f"features look back further than history_windows: {deep}")
         return self

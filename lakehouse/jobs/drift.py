@@ -50,7 +50,7 @@ def drift_of(lake: Lake, model: "CongestionModel") -> dict[str, float]:
         return {}
     cells = cells[np.unique(np.linspace(0, len(cells) - 1, SAMPLE_ROWS).astype(np.int64))]
     horizon = model.horizons_minutes[0]
-    inputs = features(grid, cells, model.spec, model.profiles, horizon)
+    inputs = features(grid, cells, model.spec, model.memory, horizon)
     reference = model.references[horizon]
     names = tuple(feature.name for feature in model.spec.features)
     speed = grid.speeds_at(cells)

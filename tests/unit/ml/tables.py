@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from ml.grid import SpeedGrid
-from ml.profile import Profile, Profiles
+from ml.memory import Memory
+from ml.network import MODE_UNIT, NetworkForecast
+from ml.profile import Profile
 from specs.arrow import arrow_schema
 from specs.loader import Specs, load_specs
 from specs.ml import MlSpec
@@ -89,7 +91,8 @@ def ml_spec(**changes: Any) -> MlSpec:
 def feature(kind: str, windows: int = 0, **also: Any) -> MlSpec:
     """A spec of a single feature that looks back three windows at most."""
     only = {"name": "it", "kind": kind, "windows": windows, "description": "Any."} | also
-    return ml_spec(features=[only], history_windows=3)
+    network = {"lags_windows": [0, 3]}
+    return ml_spec(features=[only], history_windows=3, network=network)
 
 
 def small_specs(**changes: Any) -> Specs:
@@ -100,10 +103,28 @@ def small_specs(**changes: Any) -> Specs:
     return dataclasses.replace(SPECS, ml=spec)
 
 
-def flat_profile(ratio: float = 1.0) -> Profiles:
-    """Profiles of no segment, with one value at every time."""
+NO_NETWORK = NetworkForecast.unknown(SPECS.ml.network, SPECS.ml.horizons_minutes)
+
+
+def flat_memory(ratio: float = 1.0) -> Memory:
+    """Profiles of no segment, with one value at every time, and a network that tells nothing."""
     flat = Profile((), np.empty((3, 0, 336)), np.full((3, 336), ratio), np.full((3, 1), ratio))
-    return {"training": flat, "recent": flat}
+    return Memory(flat, flat, NO_NETWORK)
+
+
+def some_network(names: tuple[str, ...]) -> NetworkForecast:
+    """A forecast that looks at everything it may look at."""
+    random, spec = np.random.default_rng(7), SPECS.ml.network
+    inputs = len(spec.lags_windows) * (1 + spec.modes + 2)
+    horizons = SPECS.ml.horizons_minutes
+    return NetworkForecast(
+        segment_ids=names,
+        horizons_minutes=horizons,
+        lags=spec.lags_windows,
+        modes=np.rint(random.normal(size=(len(names), spec.modes)) * MODE_UNIT),
+        links=random.integers(len(names), size=(len(names), 2)),
+        weights=random.normal(size=(len(horizons), 2, len(names) + 1, inputs)),
+    )
 
 
 def rush_hours(days: int, names: Iterable[str] = ("a", "b", "c", "d")) -> list[Cell]:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,21 @@ from ml.calendar import seconds_of_week
 from ml.columns import Floats
 from ml.features import FeatureView, features
 from ml.grid import RollingGrid, Rows, SpeedGrid
-from ml.profile import Profile, Profiles
+from ml.memory import Memory
+from ml.profile import Profile
 from specs.errors import WrongInput
 from specs.ml import MlSpec
 from tests.unit.ml.tables import (
     FIRST,
+    NO_NETWORK,
     Cell,
     feature,
-    flat_profile,
+    flat_memory,
     grid,
     ml_spec,
     segments,
     silver,
+    some_network,
 )
 
 EDGES = [("a", "b"), ("c", "b"), ("b", "a")]
@@ -37,7 +41,7 @@ def row(window: int, segment: int = 0) -> Rows:
 
 
 def value(cells: list[Cell], spec: MlSpec, window: int, **also: Any) -> float:
-    profile = also.pop("profile", flat_profile())
+    profile = also.pop("profile", flat_memory())
     return float(features(grid(cells, ROADS), row(window, **also), spec, profile, 15)[0, 0])
 
 
@@ -117,7 +121,7 @@ def test_the_network_is_that_of_the_segment_s_own_city() -> None:
     made = grid([("a", 0, 50.0), ("b", 0, 50.0)], roads)
     both = Rows(np.array([0, 1]), np.array([FIRST, FIRST]))
     network = feature("lag", of="network")
-    assert features(made, both, network, flat_profile(), 15).tolist() == [[0.5], [1.0]]
+    assert features(made, both, network, flat_memory(), 15).tolist() == [[0.5], [1.0]]
 
 
 def test_neighbours_are_those_that_the_edges_lead_from_and_to() -> None:
@@ -125,10 +129,10 @@ def test_neighbours_are_those_that_the_edges_lead_from_and_to() -> None:
     made = grid([("a", 0, 20.0), ("b", 0, 40.0), ("d", 0, 90.0)], roads)
     c, d = row(1, segment=2), row(1, segment=3)
     upstream, downstream = (feature("lag", of=of) for of in ("upstream", "downstream"))
-    assert features(made, c, upstream, flat_profile(), 15)[0, 0] == pytest.approx(0.3)
-    assert features(made, c, downstream, flat_profile(), 15)[0, 0] == 0.9
-    assert math.isnan(features(made, d, downstream, flat_profile(), 15)[0, 0])
-    assert math.isnan(features(made, d, upstream, flat_profile(), 15)[0, 0])  # c is silent
+    assert features(made, c, upstream, flat_memory(), 15)[0, 0] == pytest.approx(0.3)
+    assert features(made, c, downstream, flat_memory(), 15)[0, 0] == 0.9
+    assert math.isnan(features(made, d, downstream, flat_memory(), 15)[0, 0])
+    assert math.isnan(features(made, d, upstream, flat_memory(), 15)[0, 0])  # c is silent
 
 
 def test_six_in_the_morning_is_a_quarter_of_the_day() -> None:
@@ -138,8 +142,8 @@ def test_six_in_the_morning_is_a_quarter_of_the_day() -> None:
 
 def test_the_day_of_week_is_the_city_s() -> None:
     made = grid([], segments({"a": 100.0}, zone="America/New_York"))
-    assert features(made, row(0), feature("day_of_week"), flat_profile(), 15)[0, 0] == 6.0
-    assert features(made, row(5 * 12), feature("day_of_week"), flat_profile(), 15)[0, 0] == 0.0
+    assert features(made, row(0), feature("day_of_week"), flat_memory(), 15)[0, 0] == 6.0
+    assert features(made, row(5 * 12), feature("day_of_week"), flat_memory(), 15)[0, 0] == 0.0
 
 
 def test_the_clock_jumps_with_daylight_saving_time() -> None:
@@ -152,24 +156,24 @@ def test_the_clock_jumps_with_daylight_saving_time() -> None:
         assert clock.tolist() == [SUNDAY + hour * HOUR for hour in hours]
 
 
-def ramp() -> Profiles:
+def ramp() -> Memory:
     """Usual values that say their bucket, a thousand more on segment b."""
     by_bucket, level = np.tile(np.arange(336.0), (3, 1)), np.tile([7.0, 5.0], (3, 1))
     usual = Profile(("b",), by_bucket[:, np.newaxis] + 1000, by_bucket, level)
-    return {"training": usual, "recent": flat_profile(0.25)["recent"]}
+    return Memory(usual, flat_memory(0.25).recent, NO_NETWORK)
 
 
 def test_a_public_holiday_is_a_sunday() -> None:
     made = grid([], segments({"a": 100.0}, zone="America/New_York"))
     noon = (-14) * 288 + 17 * 12  # 2018-02-19 17:00 UTC, Washington's birthday
-    assert features(made, row(noon), feature("day_of_week"), flat_profile(), 15)[0, 0] == 6.0
+    assert features(made, row(noon), feature("day_of_week"), flat_memory(), 15)[0, 0] == 6.0
     elsewhere = grid([], segments({"a": 100.0}, zone="Europe/Copenhagen"))
-    assert features(elsewhere, row(noon), feature("day_of_week"), flat_profile(), 15)[0, 0] == 0.0
+    assert features(elsewhere, row(noon), feature("day_of_week"), flat_memory(), 15)[0, 0] == 0.0
 
 
 def test_an_anomaly_is_what_is_known_less_what_is_usual_now() -> None:
     spec = feature("anomaly")
-    assert value([("a", 2, 40.0)], spec, window=2, profile=flat_profile(0.9)) == pytest.approx(-0.5)
+    assert value([("a", 2, 40.0)], spec, window=2, profile=flat_memory(0.9)) == pytest.approx(-0.5)
 
 
 def test_the_usual_change_is_from_now_to_the_target() -> None:
@@ -196,9 +200,9 @@ def test_the_profile_is_read_at_the_target_s_time() -> None:
 
 def test_a_row_whose_history_was_dropped_is_refused() -> None:
     made = grid([("a", window, 80.0) for window in range(9)], ROADS).since(FIRST + 2)
-    assert features(made, row(5), feature("lag"), flat_profile(), 15)[0, 0] == 0.8
+    assert features(made, row(5), feature("lag"), flat_memory(), 15)[0, 0] == 0.8
     with pytest.raises(WrongInput, match="older rows"):
-        features(made, row(4), feature("lag"), flat_profile(), 15)
+        features(made, row(4), feature("lag"), flat_memory(), 15)
 
 
 speeds = st.one_of(st.none(), st.floats(0.1, 250))
@@ -216,9 +220,10 @@ def streams(draw: st.DrawFn) -> list[list[Cell]]:
 
 
 def all_features(made: SpeedGrid, rows: Rows) -> Floats:
-    view = FeatureView(made, rows, EVERY_KIND, flat_profile(0.9))
+    memory = replace(flat_memory(0.9), network=some_network(("b", "elsewhere", "a")))
+    view = FeatureView(made, rows, EVERY_KIND, memory)
     together = np.stack([view.at(horizon) for horizon in (15, 60)])
-    apart = [features(made, rows, EVERY_KIND, flat_profile(0.9), horizon) for horizon in (15, 60)]
+    apart = [features(made, rows, EVERY_KIND, memory, horizon) for horizon in (15, 60)]
     np.testing.assert_array_equal(together, np.stack(apart))
     return together
 
@@ -269,5 +274,5 @@ def test_windows_of_a_catching_up_batch_can_be_scored_once_more_when_they_become
     again = rolling.update(hours)
     spec = feature("mean", 3)
     for made in (first, again):
-        mean = features(made, made.rows(hours), spec, flat_profile(), 15)
+        mean = features(made, made.rows(hours), spec, flat_memory(), 15)
         assert mean[2, 0] == pytest.approx(0.78)  # windows 1, 2 and 3

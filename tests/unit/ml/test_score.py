@@ -106,7 +106,7 @@ def test_ready_made_features_give_the_same_forecast(loaded: LoadedModel) -> None
     made = grid(rush_hours(1, "ab"), ROADS)
     rows = made.rows(silver([("a", 90, 30.0), ("b", 10, 90.0)]))
     model = loaded.model
-    inputs = features(made, rows, model.spec, model.profiles, 30)
+    inputs = features(made, rows, model.spec, model.memory, 30)
     answer = model.predict(np.hstack([np.full((2, 1), 30.0), inputs]))
     forecast = model.forecast(made, rows)
     expected = np.column_stack([values[:, 1] for values in forecast.arrays()])
