@@ -95,9 +95,10 @@ def _write_to(stream: TextIO, formatter: logging.Formatter) -> None:
 
 
 def told(line: str) -> str:
-    """The event of a line that `JsonLine` wrote; any other line as it is."""
+    """The event of a line that `JsonLine` wrote, with its traceback; any other line as it is."""
     try:
         found = json.loads(line)
-        return str(found["event"])
+        parts = [found["event"], *([found["exception"]] if "exception" in found else [])]
     except (ValueError, KeyError, TypeError):
         return line
+    return "\n".join(map(str, parts))

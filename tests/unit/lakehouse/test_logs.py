@@ -74,7 +74,8 @@ def test_an_event_is_one_json_object_on_one_line() -> None:
     assert first["at"].endswith("+00:00")
     assert second["level"] == "warning"
     assert third["exception"].startswith("Traceback")
-    assert logs.told(stream.getvalue().splitlines()[2]) == "failed"
+    assert logs.told(stream.getvalue().splitlines()[1]) == second["event"]
+    assert logs.told(stream.getvalue().splitlines()[2]) == f"failed\n{third['exception']}"
     assert logs.told("no JSON") == "no JSON"
 
 

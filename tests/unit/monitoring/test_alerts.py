@@ -11,10 +11,13 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from lakehouse.as_of import query
 from lakehouse.cli import app
 from lakehouse.monitoring.configuration import alertmanager
 from lakehouse.monitoring.files import DEPLOY, differing, made
 from lakehouse.monitoring.rules import RUNBOOK, alert_name, alert_rules
+from lakehouse.tables import Lake
+from specs.errors import TrafficError
 from specs.loader import Specs
 from specs.ops import Alert
 from tests.programs import program
@@ -248,6 +251,15 @@ def test_every_command_of_the_runbook_exists() -> None:
         assert fault_of(line) is None, f"{line}: {fault_of(line)}"
     for absent in ("traffic lands", "traffic model trian", "traffic up --wiht x", "traffic land 7"):
         assert fault_of(absent) is not None, absent
+
+
+def test_every_query_of_the_runbook_is_answered(lake: Lake) -> None:
+    asked = re.findall(r'traffic query "([^"]+)"', (DEPLOY.parent / RUNBOOK).read_text())
+    assert len(asked) >= 3
+    for sql in asked:
+        assert query(lake, sql).num_rows == 0  # the tables are empty; it names what they have
+    with pytest.raises(TrafficError):
+        query(lake, "SELECT committed FROM ledger")
 
 
 def fault_of(line: str) -> str | None:
