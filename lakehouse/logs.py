@@ -95,9 +95,10 @@ def _write_to(stream: TextIO, formatter: logging.Formatter) -> None:
 
 
 def told(line: str) -> str:
-    """The event of a line that `JsonLine` wrote; any other line as it is."""
+    """The event of a line that `JsonLine` wrote, with its exception; any other line as it is."""
     try:
         found = json.loads(line)
-        return str(found["event"])
-    except (ValueError, KeyError, TypeError):
+        said = [str(found[name]) for name in ("event", "exception") if name in found]
+    except (ValueError, TypeError):
         return line
+    return "\n".join(said) or line
