@@ -13,8 +13,11 @@ from lakehouse.transforms.segment_metric import segment_metric
 FIRST_DAY = datetime(2018, 2, 17, tzinfo=UTC)
 """So that the days which the SQL guide compares are among them."""
 
-READINGS = 3
-"""Readings of one window; a window in a hundred has none that is an observation."""
+UNSEEN_RATIO = 0.01
+"""Share of the windows without an observation; all others have what their source promises."""
+
+SPREAD_MILLI = 2000
+"""A window's readings lie so far on either side of their mean, 0.001 km/h."""
 
 
 def fill_silver(lake: Lake, rows: int, seed: int) -> int:
@@ -68,9 +71,10 @@ def _window(
     kmh = np.clip(free[:, None] * (1 - depth[:, None] * rush[None, :]) * noise, 3, 150).ravel()
     milli = np.round(kmh * 1000).astype(np.int64)
     pace = np.round(3_600_000 / kmh).astype(np.int64)
-    unseen = random.random(len(milli)) < 0.01
+    unseen = random.random(len(milli)) < UNSEEN_RATIO
+    readings = np.repeat(np.maximum(size // segments["interval_seconds"].to_numpy(), 1), len(ends))
     place = np.minimum(milli // histogram.bin_width, histogram.bins - 1)
-    counts = np.where(unseen, 0, READINGS)
+    counts = np.where(unseen, 0, readings)
 
     def seen(values: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> pa.Array:
         return pa.array(values, mask=unseen)
@@ -88,12 +92,13 @@ def _window(
         ),
         "window_seconds": pa.array(np.full(total, size, np.int32)),
         "window_end": pa.array(ends * len(free), pa.timestamp("us", "UTC")),
-        "event_count": pa.array(np.full(total, READINGS)),
+        "event_count": pa.array(readings),
         "observation_count": pa.array(counts),
         "vehicle_count": nothing,
-        "speed_sum": seen(milli * READINGS), "speed_square_sum": seen(milli**2 * READINGS),
-        "weight_sum": seen(np.full(total, READINGS)), "weighted_pace_sum": seen(pace * READINGS),
-        "speed_min": seen(milli), "speed_max": seen(milli),
+        "speed_sum": seen(milli * readings),
+        "speed_square_sum": seen((milli**2 + SPREAD_MILLI**2) * readings),
+        "weight_sum": seen(readings), "weighted_pace_sum": seen(pace * readings),
+        "speed_min": seen(milli - SPREAD_MILLI), "speed_max": seen(milli + SPREAD_MILLI),
         "occupancy_sum": nothing, "occupancy_count": pa.array(np.zeros(total, np.int64)),
         "travel_time_sum": nothing, "travel_time_count": pa.array(np.zeros(total, np.int64)),
         "kafka_timestamp_max": pa.array(ends * len(free), pa.timestamp("us", "UTC")),

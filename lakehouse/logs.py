@@ -95,10 +95,10 @@ def _write_to(stream: TextIO, formatter: logging.Formatter) -> None:
 
 
 def told(line: str) -> str:
-    """The event of a line that `JsonLine` wrote, with its traceback; any other line as it is."""
+    """The event of a line that `JsonLine` wrote, with its exception; any other line as it is."""
     try:
         found = json.loads(line)
-        parts = [found["event"], *([found["exception"]] if "exception" in found else [])]
-    except (ValueError, KeyError, TypeError):
+        said = [str(found[name]) for name in ("event", "exception") if name in found]
+    except (ValueError, TypeError):
         return line
-    return "\n".join(map(str, parts))
+    return "\n".join(said) or line

@@ -34,6 +34,8 @@ JVM = (
     "-XX:-OmitStackTraceInFastThrow",
     "-XX:+UnlockDiagnosticVMOptions",
     "-XX:G1NumCollectionsKeepPinned=10000000",
+    "-XX:PerMethodRecompilationCutoff=10000",  # without them a hot loop may end up interpreted
+    "-XX:PerBytecodeRecompilationCutoff=10000",
     "-XX:+EnableDynamicAgentLoading",
     "--enable-native-access=ALL-UNNAMED",
     "--sun-misc-unsafe-memory-access=allow",
@@ -88,6 +90,10 @@ def configuration(home: TrinoHome, port: int, *, passwords: bool, plugins: Path)
         "query.client.timeout": "2m",
         "query.max-execution-time": "10m",
         "task.concurrency": "2",
+        "spill-enabled": "true",  # a join of millions of rows is slow then, and does not fail
+        "spiller-spill-path": str(home.spill),
+        "max-spill-per-node": "20GB",
+        "query-max-spill-per-node": "20GB",
         "catalog.management": "static",
     }
     if not passwords:

@@ -3,15 +3,12 @@
 import gzip
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import Response
 from pydantic_core import to_json
-
-if TYPE_CHECKING:
-    from lakehouse.serving.snapshot import Snapshot
 
 JSON, GEOJSON = "application/json", "application/geo+json"
 PACKED_BYTES = 2000
@@ -45,9 +42,6 @@ class Body:
 Question = tuple[str, bytes]
 """Path and query string of a request."""
 
-Rendering = Callable[["Snapshot"], Body]
-"""Answers one question from any snapshot."""
-
 
 def question_of(scope: Mapping[str, Any]) -> Question:
     """What a request asks, from its ASGI scope."""
@@ -66,7 +60,7 @@ def body(value: Any, media_type: str = JSON) -> Body:
 @dataclass
 class _Answer:
     body: Body
-    render: Rendering | None
+    is_current: bool
     asked: int
 
 
@@ -87,33 +81,32 @@ class Kept:
         return found.body
 
     def put(
-        self, question: Question, body: Body, render: Rendering | None = None, *, asked: int = 1
+        self, question: Question, body: Body, *, is_current: bool = False, asked: int = 1
     ) -> None:
-        """Keep an answer; with ``render`` it may be made anew for the next snapshot.
+        """Keep an answer.
 
         Args:
             question: what was asked.
             body: the answer.
-            render: what made it.
+            is_current: it may be made anew for the next snapshot.
             asked: how often it has been asked for; 0 for one that is made in advance.
         """
         if question in self._answers or _bytes(body) > self._max_bytes:
             return
-        self._answers[question] = _Answer(body, render, asked)
+        self._answers[question] = _Answer(body, is_current, asked)
         self._bytes += _bytes(body)
         while self._bytes > self._max_bytes:
             _, oldest = self._answers.popitem(last=False)
             self._bytes -= _bytes(oldest.body)
 
-    def most_asked(self, count: int) -> list[tuple[Question, Rendering]]:
-        """Questions that were asked, with what answers them anew; the most asked first."""
-        answers = list(self._answers.items())  # at once: the server may add one meanwhile
+    def most_asked(self, count: int) -> list[Question]:
+        """Current questions that were asked, the most asked first."""
         found = [
-            (answer.asked, question, answer.render)
-            for question, answer in answers if answer.render is not None and answer.asked
+            (answer.asked, question)
+            for question, answer in self._answers.items() if answer.is_current and answer.asked
         ]  # fmt: skip
         found.sort(key=lambda one: -one[0])
-        return [(question, render) for _, question, render in found[:count]]
+        return [question for _, question in found[:count]]
 
 
 def _bytes(body: Body) -> int:

@@ -1,7 +1,9 @@
 """The web application, put together."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
@@ -21,13 +23,22 @@ from lakehouse.serving.segment_routes import segment_router
 from lakehouse.serving.service import Service
 from specs.loader import Specs
 
+log = logging.getLogger(__name__)
 
-def create_app(specs: Specs, follower: Follower, door: Door, metrics: Metrics) -> FastAPI:
+
+def create_app(
+    specs: Specs,
+    follower: Follower,
+    follow: Callable[[], Coroutine[None, None, None]],
+    door: Door,
+    metrics: Metrics,
+) -> FastAPI:
     """Build the API and the live map.
 
     Args:
         specs: the specs in force.
-        follower: holds what is served; it follows while the application runs.
+        follower: holds what is served.
+        follow: has it follow the tables; runs as long as the application.
         door: who is let in.
         metrics: of this process.
     """
@@ -36,7 +47,8 @@ def create_app(specs: Specs, follower: Follower, door: Door, metrics: Metrics) -
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.create_task(follower.run())
+        following = asyncio.create_task(follow())
+        following.add_done_callback(_end_where_it_failed)
         yield
         following.cancel()
         with suppress(asyncio.CancelledError):
@@ -59,3 +71,10 @@ def create_app(specs: Specs, follower: Follower, door: Door, metrics: Metrics) -
     app.add_middleware(Ready, service=service, routes=kept)
     app.add_middleware(Guard, door=door, metrics=metrics)
     return app
+
+
+def _end_where_it_failed(following: asyncio.Task[None]) -> None:
+    """A server that has stopped following would give old answers for ever."""
+    if not following.cancelled():
+        log.error("the API no longer follows the tables, and ends", exc_info=following.exception())
+        signal.raise_signal(signal.SIGTERM)

@@ -1,10 +1,12 @@
 """How every segment stands at one moment: its newest window, and the forecasts made from it."""
 
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import reduce
+from functools import cached_property, reduce
 from operator import or_
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +14,7 @@ from pyarrow.dataset import Dataset
 
 from lakehouse.serving.rows import Forecast, SegmentCongestion
 from lakehouse.serving.versions import Files
+from specs.loader import Specs
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 METRICS = [
@@ -29,23 +32,53 @@ Open = Callable[[Files], Dataset]
 
 @dataclass(frozen=True)
 class Lookback:
-    """Which windows count as current.
+    """What counts as current.
 
     Attributes:
         window_seconds: length of the primary window.
         seconds: a window that starts so far before the moment, or further, does not count.
+        horizons: of the specs; a model with other ones may have scored before.
     """
 
     window_seconds: int
     seconds: int
+    horizons: frozenset[int]
+
+    @classmethod
+    def of(cls, specs: Specs) -> Self:
+        """What ``specs`` say."""
+        return cls(
+            specs.transforms.primary.size_seconds,
+            specs.ops.serving.current_seconds,
+            frozenset(specs.ml.horizons_minutes),
+        )
 
 
-@dataclass(frozen=True)
 class Standing:
-    """Congestion by segment, and the newest Kafka timestamp behind it."""
+    """Congestion by segment, and the newest Kafka timestamp behind it.
 
-    by_segment: Mapping[str, SegmentCongestion]
-    kafka_timestamp: datetime | None
+    It travels between processes packed, and is unpacked by the first who looks into it.
+    """
+
+    def __init__(
+        self, by_segment: Mapping[str, SegmentCongestion] | bytes, kafka_timestamp: datetime | None
+    ) -> None:
+        """Take the rows as they are, or packed by another process of ours."""
+        self._by_segment, self.kafka_timestamp = by_segment, kafka_timestamp
+
+    @cached_property
+    def by_segment(self) -> Mapping[str, SegmentCongestion]:
+        """How each segment stands, in the order of ``segment_id``."""
+        if isinstance(self._by_segment, bytes):
+            rows: Mapping[str, SegmentCongestion] = pickle.loads(self._by_segment)  # noqa: S301
+            return rows
+        return self._by_segment
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pack it, if it is not packed."""
+        held = self._by_segment
+        packed = held if isinstance(held, bytes) else pickle.dumps(held)
+        return Standing, (packed, self.kafka_timestamp)
 
 
 def is_text(column: str, text: str) -> pc.Expression:
@@ -94,7 +127,7 @@ def _forecasts(
     found: dict[tuple[str, datetime], tuple[int, int, list[Forecast]]] = {}
     for row in rows.sort_by("horizon_minutes").to_pylist():
         if row["horizon_minutes"] not in horizons:
-            continue  # of a model with other horizons than the specs have now
+            continue
         key = (row["segment_id"], row["window_start"])
         entry = found.setdefault(key, (row["revision"], row["model_version"], []))
         entry[2].append(Forecast.model_construct(**{
@@ -108,7 +141,6 @@ def standing(
     scores: Open | None,
     moments: Mapping[str, datetime],
     lookback: Lookback,
-    horizons: frozenset[int],
 ) -> Standing:
     """Read how every segment stands at a moment.
 
@@ -117,7 +149,6 @@ def standing(
         scores: opens gold.congestion_scores of the same batch; None where nothing was ever scored.
         moments: by source, the newest window that counts.
         lookback: how far back a window counts.
-        horizons: horizons of the specs.
 
     Returns:
         Segments with a window in reach. A forecast is given only where it was made from the very
@@ -140,7 +171,7 @@ def standing(
         rows = rows.join(
             keys, ["segment_id", "window_start"], join_type="left semi", use_threads=False
         )
-        made = _forecasts(rows, horizons)
+        made = _forecasts(rows, lookback.horizons)
     by_segment = {}
     for row in metrics.select(METRICS).to_pylist():
         scored = made.get((row["segment_id"], row["window_start"]))

@@ -2,32 +2,46 @@
 
 import asyncio
 import logging
+import pickle
+import sys
 import time
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
-
-import pyarrow as pa
-from deltalake.exceptions import DeltaError
+from pathlib import Path
+from typing import assert_never
 
 from lakehouse.journal import now
-from lakehouse.serving.current import Standing
-from lakehouse.serving.snapshot import Reader, Snapshot
-from specs.errors import TrafficError, Unavailable
+from lakehouse.serving.answers import Question
+from lakehouse.serving.news import LENGTH, Looked, News, Told, WhatIsAsked, packed
+from lakehouse.serving.snapshot import Road, Snapshot
+from specs.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
+PIPE_BYTES = 1 << 20
+"""Taken from the watcher ahead of its reader."""
+
 
 class Follower:
-    """Looks at the tables on a timer, in a thread; answers are given from what it saw last."""
+    """Shows what the watcher, a process of its own, saw last in the tables."""
 
-    def __init__(self, reader: Reader, poll_seconds: float, stale_seconds: float) -> None:
-        """Follow through ``reader``."""
-        self._reader = reader
-        self._poll_seconds, self._stale_seconds = poll_seconds, stale_seconds
+    def __init__(self, stale_seconds: float, ready_answers: int) -> None:
+        """Show nothing yet.
+
+        Args:
+            stale_seconds: without a look at the tables for so long the API is not ready.
+            ready_answers: so many are made anew before the next snapshot is shown.
+        """
+        self._stale_seconds, self._ready_answers = stale_seconds, ready_answers
         self._failure: str | None = "the API has not looked at the tables yet"
         self._looked_at = time.monotonic()
         self._news = asyncio.Event()
+        self.shown: Snapshot | None = None
+        """The newest complete snapshot; None where there is none yet."""
+
         self.generation = 0
         self.is_ending = False
 
@@ -38,26 +52,20 @@ class Follower:
         Raises:
             Unavailable: there is none yet; the message says why.
         """
-        if self._reader.snapshot is None:
+        if self.shown is None:
             raise Unavailable(self._failure or "the API is starting")
-        return self._reader.snapshot
-
-    @property
-    def shown(self) -> Snapshot | None:
-        """The newest complete snapshot; None where there is none yet."""
-        return self._reader.snapshot
+        return self.shown
 
     @property
     def age_seconds(self) -> float | None:
         """Now less the newest Kafka timestamp shown; None where nothing is."""
-        shown = self._reader.snapshot.as_of.kafka_timestamp if self._reader.snapshot else None
-        return None if shown is None else (now() - shown).total_seconds()
+        newest: datetime | None = self.shown.as_of.kafka_timestamp if self.shown else None
+        return None if newest is None else (now() - newest).total_seconds()
 
     @property
     def pickup_seconds(self) -> float | None:
         """From the newest commit shown until it was served; None where nothing is."""
-        shown = self._reader.snapshot
-        return None if shown is None else shown.pickup_seconds
+        return None if self.shown is None else self.shown.pickup_seconds
 
     def check_ready(self) -> None:
         """Raise `Unavailable` unless there is a snapshot, and it was looked after just now."""
@@ -66,31 +74,57 @@ class Follower:
         if seconds > self._stale_seconds:
             raise Unavailable(f"the tables were last read {seconds:.0f} s ago: {self._failure}")
 
-    def standing_at(self, snapshot: Snapshot, moment: datetime) -> Standing:
-        """How every segment stood at ``moment``; reads tables."""
-        return self._reader.standing_at(snapshot, moment)
+    def take(self, told: Looked | News) -> None:
+        """Show what was seen."""
+        if isinstance(told, News):
+            self._show(told)
+        elif told.failure is not None:
+            self._fail(told.failure)
+            return
+        self._failure, self._looked_at = None, time.monotonic()
 
-    async def run(self) -> None:
-        """Follow until cancelled; what fails is tried again with the next look."""
-        with ThreadPoolExecutor(1, "follower") as thread:  # its own: questions must not hold it up
-            while True:
-                await self._look(thread)
+    def most_asked(self) -> list[Question]:
+        """What is asked most of the snapshot shown."""
+        return self.shown.kept.most_asked(self._ready_answers) if self.shown else []
 
-    async def _look(self, thread: ThreadPoolExecutor) -> None:
-        began = time.monotonic()
-        try:
-            is_new = await asyncio.get_running_loop().run_in_executor(thread, self._reader.refresh)
-        except (TrafficError, DeltaError, pa.ArrowException, OSError) as error:
-            self._fail(error)
-        else:
-            self._failure, self._looked_at = None, time.monotonic()
-            if is_new:
-                self.generation += 1
-                self._wake()
-        await asyncio.sleep(max(0.0, self._poll_seconds - (time.monotonic() - began)))
+    async def run(self, lake: Path, poll_seconds: float) -> None:
+        """Follow until cancelled; a watcher that ended is started again.
 
-    def _fail(self, error: Exception) -> None:
-        text = str(error).splitlines()[0]
+        Args:
+            lake: the tables.
+            poll_seconds: between two looks at them.
+        """
+        while True:
+            async with _watching(lake, poll_seconds) as (told, asked):
+                with suppress(asyncio.IncompleteReadError, ConnectionError):
+                    await self._follow(told, asked)
+            self._fail("the process that reads the tables has ended; it is started again")
+            await asyncio.sleep(poll_seconds)
+
+    async def _follow(self, told: asyncio.StreamReader, asked: asyncio.StreamWriter) -> None:
+        while True:
+            (length,) = LENGTH.unpack(await told.readexactly(LENGTH.size))
+            message: Told = pickle.loads(await told.readexactly(length))  # noqa: S301  (our watcher)
+            match message:
+                case WhatIsAsked():
+                    asked.write(packed(self.most_asked()))
+                case Looked() | News():
+                    self.take(message)
+                case _:
+                    assert_never(message)
+
+    def _show(self, news: News) -> None:
+        shown, pickup = news.snapshot, None
+        roads: Mapping[str, Road] = news.roads or {}
+        if self.shown is not None:
+            roads = self.shown.roads if news.roads is None else roads
+            # The log's clock has milliseconds, so it may seem before.
+            pickup = max(0.0, (now() - shown.as_of.committed_at).total_seconds())
+        self.shown = replace(shown, roads=roads, pickup_seconds=pickup)
+        self.generation += 1
+        self._wake()
+
+    def _fail(self, text: str) -> None:
         if text != self._failure:
             log.warning("cannot read the tables: %s", text)
         self._failure = text
@@ -112,12 +146,31 @@ class Follower:
         seen = 0
         while not self.is_ending:
             waiter = self._news
-            if self._reader.snapshot is not None and self.generation > seen:
+            if self.shown is not None and self.generation > seen:
                 seen = self.generation
-                yield self._reader.snapshot
+                yield self.shown
                 continue
             try:
                 async with asyncio.timeout(heartbeat_seconds):
                     await waiter.wait()
             except TimeoutError:
                 yield None
+
+
+@asynccontextmanager
+async def _watching(
+    lake: Path, poll_seconds: float
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """What a watcher tells and where it is answered; it ends with the block."""
+    watcher = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "lakehouse.serving.watcher", str(lake), str(poll_seconds),
+        stdin=PIPE, stdout=PIPE, limit=PIPE_BYTES,
+    )  # fmt: skip
+    if watcher.stdout is None or watcher.stdin is None:
+        raise AssertionError("both are pipes")
+    try:
+        yield watcher.stdout, watcher.stdin
+    finally:
+        with suppress(ProcessLookupError):
+            watcher.kill()  # it writes nothing that could be left half-way
+        await watcher.wait()

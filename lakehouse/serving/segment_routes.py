@@ -1,78 +1,31 @@
 """Segments and how they stand, by place, as JSON or GeoJSON."""
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.datastructures import URL
 
+from lakehouse.serving import lists
 from lakehouse.serving.answers import GEOJSON, Body
+from lakehouse.serving.current import Lookback
 from lakehouse.serving.openapi import answers
-from lakehouse.serving.pages import address, geojson, page
-from lakehouse.serving.questions import SegmentsQuestion, meets
-from lakehouse.serving.rows import CongestionPage, SegmentCongestion, page_of, row_model
+from lakehouse.serving.rows import CongestionPage, page_of, row_model
 from lakehouse.serving.service import Service
-from lakehouse.serving.snapshot import ROAD, Road, Snapshot
-
-
-def chosen(
-    roads: Mapping[str, Road], asked: SegmentsQuestion, known: Mapping[str, Any]
-) -> Iterator[tuple[str, Road]]:
-    """Known roads that are asked for, in order; one past the limit says that there is a next."""
-    box, left = asked.box, asked.limit + 1
-    for segment_id, road in roads.items():
-        is_past = asked.after is None or segment_id > asked.after
-        is_here = box is None or (road.box is not None and meets(box, road.box))
-        is_of = asked.source is None or road.row["source"] == asked.source
-        if is_past and is_here and is_of and segment_id in known:
-            yield segment_id, road
-            left -= 1
-        if left == 0:
-            return
-
-
-def listed(
-    url: URL, snapshot: Snapshot, asked: SegmentsQuestion, values: Mapping[str, Any]
-) -> Body:
-    """A page of ``values``, which are by ``segment_id``."""
-    found = list(chosen(snapshot.roads, asked, values))
-    shown = found[: asked.limit]
-    following = address(url, after=shown[-1][0]) if len(found) > asked.limit else None
-    if asked.format == "geojson":
-        features = ((name, road, values[name]) for name, road in shown)
-        return geojson(snapshot.as_of, features, following)
-    return page(snapshot.as_of, [values[name] for name, _ in shown], following)
-
-
-def only_horizon(row: SegmentCongestion, horizon: int | None) -> SegmentCongestion:
-    """``row`` with the forecasts of that horizon; None keeps all."""
-    if horizon is None:
-        return row
-    kept = [forecast for forecast in row.forecasts if forecast.horizon_minutes == horizon]
-    return row.model_copy(update={"forecasts": kept})
+from lakehouse.serving.snapshot import ROAD, Snapshot
 
 
 def segment_router(service: Service) -> APIRouter:
     """Routes that give a list of segments."""
     router, asks = APIRouter(tags=["segments"]), service.questions
-    segment = row_model(service.specs.tables[ROAD])
+    segment, lookback = row_model(service.specs.tables[ROAD]), Lookback.of(service.specs)
 
-    @router.get("/segments", **answers(page_of(segment), also=GEOJSON))
+    @router.get(lists.SEGMENTS, **answers(page_of(segment), also=GEOJSON))
     async def segments(request: Request, asked: Annotated[asks.segments, Query()]) -> Response:  # type: ignore[name-defined]
         """Road segments with their shapes."""
-        url = request.url
-
-        def render(snapshot: Snapshot) -> Body:
-            left_out = "polyline" if asked.format == "geojson" else None
-            values = {
-                name: {key: value for key, value in road.row.items() if key != left_out}
-                for name, road in snapshot.roads.items()
-            }
-            return listed(url, snapshot, asked, values)
-
+        render = partial(lists.segments, url=request.url, asked=asked)
         return await service.answer(request, service.follower.snapshot, render, is_current=True)
 
-    @router.get("/congestion", **answers(CongestionPage, also=GEOJSON))
+    @router.get(lists.CONGESTION, **answers(CongestionPage, also=GEOJSON))
     async def congestion(request: Request, asked: Annotated[asks.congestion, Query()]) -> Response:  # type: ignore[name-defined]
         """How every segment stands: its newest window, and the forecasts made from it.
 
@@ -81,14 +34,10 @@ def segment_router(service: Service) -> APIRouter:
         url = request.url
 
         def render(snapshot: Snapshot) -> Body:
-            stood = snapshot.current
-            if asked.at is not None:
-                stood = service.follower.standing_at(snapshot, asked.at)
-            values = {
-                name: only_horizon(row, asked.horizon_minutes)
-                for name, row in stood.by_segment.items()
-            }
-            return listed(url, snapshot, asked, values)
+            if asked.at is None:
+                return lists.congestion(snapshot, url, asked)
+            stood = snapshot.standing_at(asked.at, lookback).by_segment
+            return lists.congestion(snapshot, url, asked, stood)
 
         return await service.answer(
             request, service.follower.snapshot, render, is_current=asked.at is None

@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,7 +19,6 @@ from lakehouse.serving.follower import Follower
 from lakehouse.serving.guard import Door, is_loopback
 from lakehouse.serving.keys import KeyStore
 from lakehouse.serving.rate_limit import RateLimit
-from lakehouse.serving.snapshot import Reader
 from lakehouse.settings import Settings
 from specs.errors import Unavailable, WrongInput
 from specs.loader import Specs
@@ -26,7 +26,7 @@ from specs.loader import Specs
 GOODBYE_SECONDS = 5
 MAX_CONNECTIONS = 1000
 SWITCH_SECONDS = 0.001
-"""So long an answer may wait for the interpreter while the follower reads tables; 5 ms is usual."""
+"""So long an answer may wait for the interpreter while a thread reads tables; 5 ms is usual."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def serve(settings: Settings, specs: Specs) -> None:
     """
     keys = KeyStore(settings.api_keys)
     where, limits = listening(settings, keys), specs.ops.serving
-    reader = Reader(settings.lake, specs)
-    follower = Follower(reader, settings.api_poll_seconds, limits.stale_seconds)
+    follower = Follower(limits.stale_seconds, limits.ready_answers)
+    follow = partial(follower.run, settings.lake, settings.api_poll_seconds)
     rate = RateLimit(
         limits.requests_per_second, limits.burst_requests, limits.max_clients, time.monotonic
     )
@@ -112,9 +112,9 @@ def serve(settings: Settings, specs: Specs) -> None:
     )
     metrics = Metrics(specs.ops, "api")
     config = uvicorn.Config(
-        create_app(specs, follower, door, metrics),
+        create_app(specs, follower, follow, door, metrics),
         host=where.host, port=where.port, log_level="warning", access_log=False,
-        server_header=False, date_header=True, proxy_headers=False,
+        http="httptools", server_header=False, date_header=True, proxy_headers=False,
         limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=GOODBYE_SECONDS,
         **_tls(where),
     )  # fmt: skip

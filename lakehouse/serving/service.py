@@ -1,6 +1,7 @@
 """What the routes share: the follower, the way to an answer, what is told of freshness."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastapi import Request, Response
@@ -8,7 +9,7 @@ from starlette.datastructures import Headers
 
 from lakehouse.journal import now
 from lakehouse.metrics import Metrics
-from lakehouse.serving.answers import Body, Question, Rendering, question_of, respond
+from lakehouse.serving.answers import Body, Question, question_of, respond
 from lakehouse.serving.follower import Follower
 from lakehouse.serving.questions import Questions
 from lakehouse.serving.rows import Status
@@ -16,6 +17,8 @@ from lakehouse.serving.snapshot import Snapshot
 from specs.loader import Specs
 
 AGE_HEADER = "Data-Age-Seconds"
+Rendering = Callable[[Snapshot], Body]
+"""Answers one question from any snapshot."""
 
 
 @dataclass
@@ -54,8 +57,8 @@ class Service:
             request: asks it.
             snapshot: what is answered from.
             render: makes the answer, in a thread; whoever asks the same meanwhile waits for it.
-            is_current: no table is read for it, so it may be made anew with each snapshot before
-                anyone asks.
+            is_current: `lists.anew` knows the question too, so that the answer is there with each
+                snapshot before anyone asks.
         """
         question = question_of(request.scope)
         found = snapshot.kept.get(question)
@@ -79,7 +82,7 @@ class Service:
             self._under_way[key] = task
             task.add_done_callback(lambda _: self._under_way.pop(key))
         found = await asyncio.shield(task)
-        snapshot.kept.put(question, found, render if is_current else None)
+        snapshot.kept.put(question, found, is_current=is_current)
         return found
 
     def status(self, snapshot: Snapshot) -> Status:

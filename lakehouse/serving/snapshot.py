@@ -1,7 +1,7 @@
 """One state of the lake as the API serves it: built whole, then shown at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.dataset import Dataset
 
-from lakehouse.journal import now
 from lakehouse.serving.answers import Kept
 from lakehouse.serving.current import EPOCH, Lookback, Standing, standing
 from lakehouse.serving.rows import AsOf, SourceTime
@@ -41,8 +40,8 @@ class Snapshot:
     Attributes:
         versions: Delta version of each table that exists.
         as_of: the same for people.
-        pickup_seconds: from the newest commit until it was ready to be served; None for the first
-            one, whose commits are from before the API was there.
+        pickup_seconds: from the newest commit until it was served; None for the first one, whose
+            commits are from before the API was there.
         tables: the tables at those versions.
         roads: by ``segment_id``, in its order.
         newest: by source, its newest window.
@@ -58,6 +57,14 @@ class Snapshot:
     newest: Mapping[str, datetime]
     current: Standing
     kept: Kept
+
+    def standing_at(self, moment: datetime, lookback: Lookback) -> Standing:
+        """How every segment stood at ``moment``, in this state; reads tables."""
+        moments = {source: min(moment, newest) for source, newest in self.newest.items()}
+        scores = self.tables.get(SCORES)
+        return standing(
+            self.tables[SILVER].dataset, scores.dataset if scores else None, moments, lookback
+        )
 
 
 def _box(polyline: list[dict[str, float]] | None) -> Box | None:
@@ -81,18 +88,13 @@ class Reader:
         """Read below ``lake``; nothing is written there."""
         self._specs, self._lake = specs, lake
         self._tables = {name: TableReader(lake.joinpath(*name.split("."))) for name in SERVED}
-        self._lookback = Lookback(
-            specs.transforms.primary.size_seconds, specs.ops.serving.current_seconds
-        )
-        self._horizons = frozenset(specs.ml.horizons_minutes)
+        self._lookback = Lookback.of(specs)
         self._roads: tuple[int, dict[str, Road]] = (-1, {})
         self._looked_into: tuple[int, bool] | None = None
         self.snapshot: Snapshot | None = None
 
-    def refresh(self) -> bool:
-        """Build a new snapshot if a newer complete state is there; says whether one was built.
-
-        The answers that were asked for most are made before it is shown.
+    def refresh(self) -> Snapshot | None:
+        """Build a new snapshot if a newer complete state is there; None where there is none.
 
         Raises:
             Unavailable: the road segments or silver are not there yet.
@@ -102,26 +104,9 @@ class Reader:
             self._tables[name].refresh()
         versions = self._settled()
         if self.snapshot is not None and versions == self.snapshot.versions:
-            return False
-        built = self._build(versions)
-        if self.snapshot is not None:
-            count = self._specs.ops.serving.ready_answers
-            for question, render in self.snapshot.kept.most_asked(count):
-                built.kept.put(question, render(built), render, asked=0)
-            # The log's clock has milliseconds, so it may seem before.
-            pickup = max(0.0, (now() - built.as_of.committed_at).total_seconds())
-            built = replace(built, pickup_seconds=pickup)
-        self.snapshot = built
-        return True
-
-    def standing_at(self, snapshot: Snapshot, moment: datetime) -> Standing:
-        """How every segment stood at ``moment``, in the state that ``snapshot`` is of."""
-        moments = {source: min(moment, newest) for source, newest in snapshot.newest.items()}
-        scores = snapshot.tables.get(SCORES)
-        return standing(
-            snapshot.tables[SILVER].dataset, scores.dataset if scores else None, moments,
-            self._lookback, self._horizons,
-        )  # fmt: skip
+            return None
+        self.snapshot = self._build(versions)
+        return self.snapshot
 
     def _settled(self) -> dict[str, int]:
         kpi = self._tables[KPI]
@@ -172,7 +157,7 @@ class Reader:
             for name, version in versions.items() if name != ROAD
         }  # fmt: skip
         newest = self._newest_windows(opens[KPI]([])) if KPI in opens else {}
-        current = standing(opens[SILVER], opens.get(SCORES), newest, self._lookback, self._horizons)
+        current = standing(opens[SILVER], opens.get(SCORES), newest, self._lookback)
         zones = {road.row["source"]: road.row["time_zone"] for road in roads.values()}
         as_of = AsOf(
             tables=versions,

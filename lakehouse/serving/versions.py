@@ -88,6 +88,10 @@ class TableAt:
         self._table: DeltaTable | None = None
         self._opening = Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What travels to another process is opened there."""
+        return TableAt, (self._folder, self._version)
+
     def dataset(self, files: Files) -> Dataset:
         """Rows of the files that may meet ``files``, lazily, and others beside them."""
         with self._opening:

@@ -1,8 +1,7 @@
 """The SQL guide: its questions, and how its answers are held against those of today."""
 
-import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +12,29 @@ GUIDE = Path(__file__).parents[2] / "docs" / "sql.md"
 QUESTION = re.compile(
     r"^### (?:(?P<number>\d+)\. )?(?P<title>[^\n]+)\n"
     r"(?:(?!^#|^<!--|^```)[^\n]*\n)*"
-    r"(?:<!-- within (?P<percent>\d+) % -->\n)?"
+    r"(?:<!-- by the model: (?P<moving>[^\n]*) -->\n)?"
     r"```sql\n(?P<sql>.*?)\n```\n+"
     r"<!-- answer -->\n(?P<answer>.*?)<!-- /answer -->",
     re.MULTILINE | re.DOTALL,
 )
 
+MOVING = re.compile(r"(?P<column>\w+) ± (?P<bound>\d+(?:\.\d+)?)(?P<percent> %)?")
+
 Table = list[list[str]]
 """Cells of a Markdown table, its head first, without the rule below it."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a number may be from the guide's: a share of it, or so much."""
+
+    relative: float = 0.0
+    absolute: float = 0.0
+
+
+EXACT = Tolerance()
+ROUNDING = 1e-9
+"""Numbers of decimal digits are none of two's."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +46,15 @@ class Question:
         title: the question in words.
         sql: its query.
         answer: what the guide prints.
-        tolerance: by what share a number may differ: forecasts depend on a model's training.
+        moving: by how much the numbers of a column may differ which a newly trained model moves;
+            all others are compared as they are.
     """
 
     number: int
     title: str
     sql: str
     answer: Table
-    tolerance: float
+    moving: Mapping[str, Tolerance]
 
 
 def questions(path: Path = GUIDE) -> list[Question]:
@@ -78,13 +93,15 @@ def differences(question: Question, found: Table) -> Iterator[str]:
     if len(found) != len(question.answer) or found[0] != question.answer[0]:
         yield f"{len(found) - 1} rows of {found[0]} instead of {len(question.answer) - 1}"
         return
+    for name in question.moving.keys() - set(found[0]):
+        yield f"there is no column {name} that could move"
     for row, (here, there) in enumerate(zip(found[1:], question.answer[1:], strict=True), start=1):
         for name, new, old in zip(found[0], here, there, strict=True):
-            if not _agree(new, old, question.tolerance):
+            if not _agree(new, old, question.moving.get(name, EXACT)):
                 yield f"row {row}, {name}: {new} instead of {old}"
 
 
-def _agree(new: str, old: str, tolerance: float) -> bool:
+def _agree(new: str, old: str, tolerance: Tolerance) -> bool:
     """Whether two cells say the same.
 
     Fractions may differ by one in the last digit: a sum depends on the order of its terms, and so
@@ -94,16 +111,29 @@ def _agree(new: str, old: str, tolerance: float) -> bool:
         return True
     try:
         digits = max(len(text.partition(".")[2]) for text in (new, old))
-        last_digit = 10.0**-digits * 1.01 if digits else 0.0
-        return math.isclose(float(new), float(old), rel_tol=tolerance, abs_tol=last_digit)
+        last_digit = 10.0**-digits if digits else 0.0
+        bound = max(tolerance.relative * abs(float(old)), tolerance.absolute, last_digit)
+        return abs(float(new) - float(old)) <= bound * (1 + ROUNDING)
     except ValueError:
         return False
 
 
 def _question(match: re.Match[str]) -> Question:
-    percent = int(match["percent"] or 0)
     answer = cells(match["answer"]) if match["answer"].strip() else []
-    return Question(int(match["number"] or 0), match["title"], match["sql"], answer, percent / 100)
+    moving = _moving(match["moving"]) if match["moving"] else {}
+    return Question(int(match["number"] or 0), match["title"], match["sql"], answer, moving)
+
+
+def _moving(text: str) -> dict[str, Tolerance]:
+    found = {}
+    for part in text.split(", "):
+        match = MOVING.fullmatch(part)
+        if match is None:
+            raise WrongInput(f"the guide says {part!r}; write `column ± 0.1` or `column ± 10 %`")
+        bound = float(match["bound"])
+        is_share = match["percent"] is not None
+        found[match["column"]] = Tolerance(bound / 100) if is_share else Tolerance(0.0, bound)
+    return found
 
 
 def _text(path: Path) -> str:

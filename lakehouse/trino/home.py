@@ -29,6 +29,11 @@ class TrinoHome:
         return self.folder / "metastore"
 
     @property
+    def spill(self) -> Path:
+        """What a query needs beyond its memory, while it runs."""
+        return self.folder / "spill"
+
+    @property
     def keystore(self) -> Path:
         """Private key and certificate of the server, PEM."""
         return self.folder / "keystore.pem"

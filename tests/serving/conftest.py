@@ -44,6 +44,7 @@ class Api:
     """A running API."""
 
     url: str
+    pid: int
 
     def get(self, path: str, **headers: str) -> Answer:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -65,7 +66,7 @@ def served(home: Path, **variables: str) -> Iterator[Api]:
             assert process.stdout is not None
             told = process.stdout.readline()
             assert told.startswith("live map and API at "), "`traffic serve` did not start"
-            yield Api(told.split()[5].rstrip("/"))
+            yield Api(told.split()[5].rstrip("/"), process.pid)
         finally:
             process.terminate()
     assert process.returncode in {0, -15}

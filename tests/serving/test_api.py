@@ -5,6 +5,7 @@ import urllib.request
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.city_batches import CityBatches
@@ -144,6 +145,44 @@ def test_a_commit_is_told_to_those_who_listen(api: Api, city: CityBatches) -> No
         second["as_of"]["sources"][0]["window_start"] > first["as_of"]["sources"][0]["window_start"]
     )
     assert second["pickup_seconds"] is not None
+
+
+def test_answers_made_in_advance_are_those_of_the_routes(api: Api, city: CityBatches) -> None:
+    after = api.get("/segments?limit=1").json["items"][0]["segment_id"]
+    paths = (
+        "/congestion", "/congestion?horizon_minutes=30&limit=7", f"/congestion?after={after}",
+        "/congestion?format=geojson&limit=5", "/segments?source=simulator&bbox=-180,-90,180,90",
+        "/segments?format=geojson",
+    )  # fmt: skip
+    for path in paths:
+        assert api.get(path).status == 200
+    with urllib.request.urlopen(api.url + "/events", timeout=120) as stream:
+        told = (line for line in stream if line.startswith(b"data: "))
+        next(told)
+        city.advance(1)
+        next(told)
+    in_advance = [api.get(path) for path in paths]
+    with served(city.lake.root.parent) as other:
+        assert until_ready(other)
+        for path, found in zip(paths, in_advance, strict=True):
+            by_route = other.get(path)
+            assert (found.body, found.headers["ETag"]) == (by_route.body, by_route.headers["ETag"])
+            assert found.headers["Content-Type"] == by_route.headers["Content-Type"]
+
+
+def test_a_process_that_reads_the_tables_is_replaced_when_it_ends(
+    api: Api, city: CityBatches
+) -> None:
+    name = "gold.network_kpi"
+    with urllib.request.urlopen(api.url + "/events", timeout=120) as stream:
+        told = (json.loads(line[6:]) for line in stream if line.startswith(b"data: "))
+        before = next(told)["as_of"]["tables"][name]
+        (watcher,) = psutil.Process(api.pid).children()
+        watcher.kill()
+        city.advance(1)
+        assert any(one["as_of"]["tables"][name] == before + 1 for one in told)
+    assert api.get("/readyz").status == 200
+    assert not watcher.is_running()
 
 
 def test_half_a_batch_is_never_answered(api: Api, city: CityBatches) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import json
+import pickle
 from pathlib import Path
 from time import monotonic
 
@@ -9,17 +11,21 @@ import pytest
 from fastapi import Request
 
 from lakehouse.metrics import Metrics
-from lakehouse.serving.answers import Body, Kept, body, respond, takes_gzip
+from lakehouse.serving.answers import Body, Kept, Question, body, respond, takes_gzip
 from lakehouse.serving.follower import Follower
+from lakehouse.serving.lists import CONGESTION
+from lakehouse.serving.news import Looked, News
 from lakehouse.serving.questions import questions
 from lakehouse.serving.service import Service
-from lakehouse.serving.snapshot import Reader, Snapshot
+from lakehouse.serving.snapshot import Snapshot
 from lakehouse.serving.versions import FIRST_LOOK, TableReader
+from lakehouse.serving.watcher import Watcher
 from lakehouse.tables import Lake, Note
 from specs.loader import Specs
 from tests.rows import metric, segment, table
 
 NOTE = Note(job="recompute", spec_version="v")
+KPIS = "/network-kpis"
 LONG = body(["a long answer"] * 1000)
 
 
@@ -30,60 +36,98 @@ def commit(lake: Lake, seconds: int) -> None:
 
 
 @pytest.fixture
-def reader(lake: Lake, specs: Specs) -> Reader:
-    roads = table(lake, "silver.road_segment", [segment("s:a")])
+def watcher(lake: Lake, specs: Specs) -> Watcher:
+    roads = table(lake, "silver.road_segment", [segment("s:a"), segment("s:b")])
     lake.table("silver.road_segment").merge(roads, NOTE)
     commit(lake, 300)
-    made = Reader(lake.root, specs)
-    assert made.refresh()
+    return Watcher(lake.root, specs)
+
+
+@pytest.fixture
+def follower(watcher: Watcher) -> Follower:
+    made = Follower(stale_seconds=10, ready_answers=16)
+    follow(watcher, made)
     return made
 
 
-def version_shown(snapshot: Snapshot) -> Body:
-    return body(snapshot.versions["silver.segment_metric"])
+def follow(watcher: Watcher, follower: Follower) -> None:
+    """One look, and its way through the pipe."""
+    told = watcher.look(follower.most_asked)
+    assert isinstance(told, News)
+    follower.take(pickle.loads(pickle.dumps(told)))
 
 
-def kept(reader: Reader) -> Kept:
-    assert reader.snapshot is not None
-    return reader.snapshot.kept
+def asked(follower: Follower, question: Question) -> None:
+    """The question is answered by its route and kept."""
+    follower.snapshot.kept.put(question, body("by its route"), is_current=True)
+
+
+QUESTION = (CONGESTION, b"limit=5&horizon_minutes=15")
 
 
 def test_what_is_asked_is_ready_in_the_next_snapshot_until_nobody_asks(
-    reader: Reader, lake: Lake
+    watcher: Watcher, follower: Follower, lake: Lake
 ) -> None:
-    assert reader.snapshot is not None
-    kept(reader).put(("/asked", b""), version_shown(reader.snapshot), version_shown)
-    kept(reader).put(("/history", b""), version_shown(reader.snapshot))
-    found = []
+    asked(follower, QUESTION)
+    follower.snapshot.kept.put((KPIS, b""), body("of the past"))
     for seconds in (600, 900):
         commit(lake, seconds)
-        assert reader.refresh()
-        found.append(kept(reader).get(("/asked", b"")))
-        assert kept(reader).get(("/history", b"")) is None
-    assert [int(answer.content) for answer in found if answer] == [
-        int(version_shown(reader.snapshot).content) - 1, int(version_shown(reader.snapshot).content)
-    ]  # fmt: skip
+        follow(watcher, follower)
+        found = follower.snapshot.kept.get(QUESTION)
+        assert found is not None
+        assert json.loads(found.content)["as_of"]["tables"] == follower.snapshot.versions
+        assert follower.snapshot.kept.get((KPIS, b"")) is None
     commit(lake, 1200)
+    follow(watcher, follower)  # nobody asks this one
     commit(lake, 1500)
-    assert reader.refresh()  # nobody asks this one
-    commit(lake, 1800)
-    assert reader.refresh()
-    assert kept(reader).get(("/asked", b"")) is None
+    follow(watcher, follower)
+    assert follower.snapshot.kept.get(QUESTION) is None
+
+
+def test_roads_are_told_once_and_again_when_they_change(
+    watcher: Watcher, follower: Follower, lake: Lake
+) -> None:
+    assert list(follower.snapshot.roads) == ["s:a", "s:b"]
+    commit(lake, 600)
+    told = watcher.look(list)
+    assert isinstance(told, News)
+    assert told.roads is None
+    follower.take(told)
+    assert list(follower.snapshot.roads) == ["s:a", "s:b"]
+    more = table(lake, "silver.road_segment", [segment("s:c")])
+    lake.table("silver.road_segment").merge(more, NOTE)
+    follow(watcher, follower)
+    assert list(follower.snapshot.roads) == ["s:a", "s:b", "s:c"]
+
+
+def test_tables_that_cannot_be_read_are_told_and_the_last_snapshot_stays(
+    watcher: Watcher, follower: Follower, lake: Lake
+) -> None:
+    before = follower.snapshot
+    commit(lake, 600)
+    (newest,) = (lake.folder("silver.segment_metric") / "_delta_log").glob("*2.json")
+    newest.write_text("{ torn")
+    told = watcher.look(follower.most_asked)
+    assert isinstance(told, Looked)
+    assert told.failure
+    follower.take(told)
+    assert follower.snapshot is before
 
 
 def test_the_most_asked_come_first_and_the_oldest_go_first() -> None:
     answers = Kept(max_bytes=30)
     for number in range(4):
-        answers.put((f"/{number}", b""), body("x" * 8), version_shown)  # ten bytes each
+        answers.put((f"/{number}", b""), body("x" * 8), is_current=True)  # ten bytes each
     assert answers.get(("/0", b"")) is None
     assert answers.get(("/2", b"")) is not None
-    assert [question for question, _ in answers.most_asked(2)] == [("/2", b""), ("/1", b"")]
+    assert answers.most_asked(2) == [("/2", b""), ("/1", b"")]
     answers.put(("/large", b""), body("x" * 100))
     assert answers.get(("/large", b"")) is None
 
 
-def test_many_who_ask_the_same_at_once_wait_for_one_rendering(reader: Reader, specs: Specs) -> None:
-    follower = Follower(reader, 1, 10)
+def test_many_who_ask_the_same_at_once_wait_for_one_rendering(
+    follower: Follower, specs: Specs
+) -> None:
     service = Service(specs, follower, Metrics(specs.ops, "api"), questions(specs))
     scope = {
         "type": "http", "path": "/x", "query_string": b"", "headers": [], "scheme": "http",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.serving.current import Lookback
 from lakehouse.serving.snapshot import Reader
 from lakehouse.serving.versions import Batch, Mark, settled_version
 from lakehouse.tables import Lake, Note
@@ -142,14 +143,16 @@ def test_a_forecast_from_another_revision_of_its_window_is_not_given(
     assert shown(reader) == {"s:a": (300, [0.5])}
 
 
-def test_a_segment_that_fell_silent_is_not_shown_as_current(reader: Reader, lake: Lake) -> None:
+def test_a_segment_that_fell_silent_is_not_shown_as_current(
+    reader: Reader, lake: Lake, specs: Specs
+) -> None:
     hour_later = 300 + 3600
     put(lake, SILVER, batch(1), metric("s:b", hour_later))
     put(lake, KPI, batch(1), kpi(hour_later))
     assert reader.refresh()
     assert shown(reader) == {"s:b": (hour_later, [])}
     assert reader.snapshot is not None
-    then = reader.standing_at(reader.snapshot, after(500)).by_segment
+    then = reader.snapshot.standing_at(after(500), Lookback.of(specs)).by_segment
     assert list(then) == ["s:a"]
 
 

@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lakehouse.jobs.progress import StreamProgress
 from lakehouse.metrics import Metrics
 from lakehouse.metrics.endpoint import exposed
+from lakehouse.metrics.family import Counted
 from lakehouse.metrics.process import OwnProcess
 from specs.errors import Unavailable
 from specs.loader import Specs
@@ -42,6 +46,15 @@ def test_a_value_on_a_bound_is_within_it(metrics: Metrics) -> None:
     assert f'{name}_count{{job="land"}} 3.0' in lines(metrics, name)
     (total,) = lines(metrics, f"{name}_sum")
     assert float(total.split()[-1]) == pytest.approx(99.2001)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_one_value_counts_as_a_list_of_one_does(value: float) -> None:
+    alone, listed = (Counted(np.array([-1.0, 0.0, 0.1, 5.0])) for _ in range(2))
+    alone.add(value)
+    listed.add([value])
+    assert alone.told()[0] == listed.told()[0]
+    assert alone.told()[1] == pytest.approx(listed.told()[1], nan_ok=True)
 
 
 def test_a_counter_adds_up_by_its_labels(metrics: Metrics) -> None:
