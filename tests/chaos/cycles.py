@@ -1,6 +1,7 @@
 """One kill cycle of each kind: work, kill, restart, judge. Each returns what is wrong."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -91,6 +92,18 @@ def _driver(stage: Stage, home: Settings, failpoint: str | None, pause_at: int |
     )  # fmt: skip
 
 
+def _driven(stage: Stage, name: str, commits: int = 0) -> Settings:
+    """A home in which an undisturbed driver has taken the recording, made once and then copied."""
+    made = stage.folder / f"driven-{commits}"
+    if not made.exists():
+        draft = stage.recording.home(made.with_suffix(".draft"), commits=commits)
+        with _driver(stage, draft, None, None) as driver:
+            driver.report(PATIENCE_SECONDS)
+        draft.home.rename(made)
+    shutil.rmtree(stage.folder / name, ignore_errors=True)
+    return Settings(home=shutil.copytree(made, stage.folder / name))
+
+
 def kill_driver(stage: Stage, cycle: Cycle) -> Faults:
     """Kill the stream's driver code; its successor takes up the interrupted batch."""
     home = stage.recording.home(stage.folder / "driver", commits=_commits(cycle.failpoint))
@@ -126,9 +139,7 @@ def _commits(failpoint: str | None) -> int:
 
 def kill_correction(stage: Stage, cycle: Cycle) -> Faults:
     """Kill a recompute of gold under a new model; its successor finishes, history keeps the old."""
-    home = stage.recording.home(stage.folder / "corrected")
-    with _driver(stage, home, None, None) as driver:
-        driver.report(PATIENCE_SECONDS)
+    home = _driven(stage, "corrected")
     before = outputs(home)[SCORES]
     environment = {} if cycle.failpoint is None else {VARIABLE: cycle.failpoint}
     begun = (home.home, stage.world.bootstrap, stage.registry)
@@ -162,9 +173,7 @@ def correct_all(home: Path, bootstrap: str, registry: str) -> None:
 
 def kill_maintenance(stage: Stage, cycle: Cycle) -> Faults:
     """Kill `traffic maintain`; the tables hold what they held, and the next run does the rest."""
-    home = stage.recording.home(stage.folder / "maintained", commits=80)
-    with _driver(stage, home, None, None) as driver:
-        driver.report(PATIENCE_SECONDS)
+    home = _driven(stage, "maintained", commits=80)
     environment = {} if cycle.failpoint is None else {VARIABLE: cycle.failpoint}
     with _upkeep(stage, home, environment) as upkeep:
         found = _ended_by_kill(upkeep, cycle, lambda: True)
