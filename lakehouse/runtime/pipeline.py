@@ -53,5 +53,5 @@ def _job(name: str, command: str, start_seconds: float) -> Server:
     )
 
 
-PIPELINE: tuple[Server, ...] = (_job("lander", "land", 60.0), _job("stream", "stream", 240.0))
+PIPELINE: tuple[Server, ...] = (_job("lander", "land", 180.0), _job("stream", "stream", 300.0))
 """What ``--with pipeline`` starts."""
