@@ -59,9 +59,9 @@ def road_segments(
         name, polyline and length. A segment without a polyline is the straight line between its
         ends. A length that is not given is that of the polyline, null for a single point.
         Neighbours are segments of the table other than the segment itself. Free-flow speed is
-        the file's, else the ``free_flow`` percentile of the segment's ok speeds, and for a
-        segment without any the median over the source's other segments, which is logged. A
-        simulated source gives the city that its spec describes.
+        the file's, else the ``free_flow`` percentile of the segment's ok speeds of enough
+        vehicles, and for a segment without any the median over the source's other segments, which
+        is logged. A simulated source gives the city that its spec describes.
 
     Raises:
         WrongInput: a file is unreadable or does not fit the mapping, a segment is listed twice,
@@ -123,6 +123,8 @@ def _observed_speeds(
     speed = "NULL"
     if free_flow is not None:
         chosen = f"reading_status = 'ok' AND {selection.condition()}"
+        if free_flow.min_vehicles:
+            chosen += f" AND vehicle_count >= {free_flow.min_vehicles}"
         percentile = f"quantile_cont(speed_kmh, {free_flow.percentile})"
         speed = f"round({percentile} FILTER (WHERE {chosen}), 3)"
     readings = mapped_readings(connection, source, selection)

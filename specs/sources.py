@@ -91,9 +91,14 @@ class Edges(SpecModel):
 
 
 class FreeFlow(SpecModel):
-    """Free-flow speed as a percentile of the observed speeds, where the file has none."""
+    """Free-flow speed as a percentile of the observed speeds, where the file has none.
+
+    Readings of fewer than ``min_vehicles`` are left out: the mean of one car says how that one
+    drove. A source that does not count vehicles asks for none.
+    """
 
     percentile: float = Field(gt=0, lt=1)
+    min_vehicles: int = Field(default=0, ge=0)
 
 
 class Segments(SpecModel):
@@ -129,6 +134,14 @@ class SourceSpec(SpecModel):
     def _is_real_or_simulated(self) -> Self:
         if self.simulated and (self.readings or self.segments):
             raise ValueError("a simulated source has neither readings nor segments")
+        return self
+
+    @model_validator(mode="after")
+    def _counts_the_vehicles_it_asks_for(self) -> Self:
+        free_flow = self.segments.free_flow if self.segments else None
+        asks = free_flow is not None and free_flow.min_vehicles > 0
+        if asks and (self.readings is None or self.readings.columns.vehicle_count is None):
+            raise ValueError("free_flow asks for min_vehicles, but no column is vehicle_count")
         return self
 
     @model_validator(mode="after")

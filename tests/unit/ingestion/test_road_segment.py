@@ -78,6 +78,21 @@ def test_free_flow_is_the_percentile_of_its_observations(found: dict[str, Any]) 
     assert found["toy:2"]["free_flow_speed_kmh"] == 108.0
 
 
+def test_readings_of_too_few_vehicles_say_nothing_of_free_flow(
+    toy: SourceSpec, specs: Specs, write: Write, folder: Path
+) -> None:
+    write("1,2018-07-08 12:04:00,60,2,1,1", "2,2018-07-08 12:04:00,20,2,1,1", name="toy2.csv")
+    spec = toy.model_dump()
+    spec["segments"]["free_flow"]["min_vehicles"] = 2
+    table = road_segments(
+        SourceSpec.model_validate(spec), specs.tables["silver.road_segment"], Selection(folder)
+    )
+    assert table["free_flow_speed_kmh"].to_pylist()[:2] == [216.0, 72.0]
+    del spec["readings"]["columns"]["vehicle_count"]
+    with pytest.raises(ValueError, match="no column is vehicle_count"):
+        SourceSpec.model_validate(spec)
+
+
 def test_a_segment_without_observations_before_the_end_gets_the_median_of_the_others(
     found: dict[str, Any],
 ) -> None:
