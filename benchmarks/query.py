@@ -15,7 +15,8 @@ from lakehouse.trino.guide import Question, questions
 ASKED = (4, 6, 7, 8, 9)
 """Of the guide's questions: those that read silver.segment_metric and nothing else large."""
 
-WARM_UP_RUNS = 3
+WARM_UP_RUNS = 10
+"""Until then the JIT compiler takes a quarter of Trino's CPU and a query twice its time."""
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         down(settings)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def trino(settings: Settings) -> str:
-    """Trino's address."""
+    """Trino's address now; a test that restarts it gives it another."""
     return endpoints(settings.home)["trino"]
 
 
