@@ -164,12 +164,12 @@ class ExampleSet:
         """How segments go on, seen from their network."""
         return fit_networks(self.observations, self.start, self.end)
 
-    def _without(self, local_day: int) -> Profile | None:
-        """What was usual on all other days; None where there is no other."""
+    def _without(self, local_day: int) -> Profile:
+        """What was usual on all other days; on that day itself where there is no other."""
         first = self._inside.start
         own = first + np.flatnonzero(self.cells.local_day[self._inside] == local_day)
         rest = self._all_sums.without(self.cells.sums(own, self.spec.profile.smoothing_rows))
-        return rest.profile() if rest.counts.sum() > 0 else None
+        return rest.profile() if rest.counts.sum() > 0 else self.profile
 
     def by_day(self, rows: Rows, horizon_minutes: int) -> Iterator[tuple[Integers, Memory]]:
         """Positions of rows that share what they may remember, and that.
@@ -183,8 +183,6 @@ class ExampleSet:
         refreshed = refresh_days(rows.window, seconds, self.spec)
         for local_day in np.unique(days).tolist():
             usual = self._without(local_day)
-            if usual is None:
-                continue
             same = np.flatnonzero(days == local_day)
             network = self.networks.without(local_day)
             for day in np.unique(refreshed[same]).tolist():

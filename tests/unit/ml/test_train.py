@@ -83,6 +83,17 @@ def test_only_rows_whose_target_was_observed_are_examples() -> None:
     assert set((parts.learn.window - FIRST) % 2) == {1}
 
 
+def test_a_single_day_is_enough_to_learn_from() -> None:
+    day: list[Cell] = [
+        (name, window, 30.0 if (window // 7 + place) % 3 else 90.0)
+        for place, name in enumerate("abcd")
+        for window in range(288)
+    ]
+    made = train(silver(day), ROADS, small_specs())
+    forecast = made.model.predict(made.example)
+    assert np.isfinite(forecast).all()
+
+
 def test_windows_of_few_vehicles_are_seen_but_are_no_targets() -> None:
     rows = silver([("a", 0, 90.0), ("a", 1, 30.0)], source="aarhus")
     few = rows.set_column(
