@@ -75,6 +75,8 @@ def _named(name: str, draw: random.Random) -> tuple[Kind, str]:
     kind = "driver" if _due_only_sometimes(name) and "merge" in name else draw.choice(kinds(name))
     subjects = _subjects(kind, name)
     subject = f"@{draw.choice(subjects)}" if subjects else ""
+    if kind == "correction" and name.endswith("data_file_done"):
+        subject = f"@{SCORES}"  # the history's first file lies in a new folder, which is unwatched
     if _due_only_sometimes(name) and kind == "lander":
         subject = f"@{BRONZE}"  # dead letters are too few for fifty commits
     once = (

@@ -74,6 +74,13 @@ def run(module: str, *arguments: str, folder: Path, seed: int) -> dict[str, Any]
     return report
 
 
+def test_no_cycle_waits_for_a_moment_that_cannot_come() -> None:
+    points = {(c.kind, c.failpoint) for c in plan(3000, 1) if c.failpoint}
+    assert ("correction", "merge.data_file_begun@gold.congestion_scores_history") in points
+    assert ("correction", "merge.data_file_done@gold.congestion_scores") in points
+    assert ("correction", "merge.data_file_done@gold.congestion_scores_history") not in points
+
+
 def test_every_kind_of_process_is_killed() -> None:
     kinds = Counter(cycle.kind for cycle in plan(100, 1))
     assert set(kinds) == {"lander", "driver", "correction", "maintenance", "broker", "stream"}
