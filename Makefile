@@ -3,7 +3,7 @@ PYTHON ?= python3
 TRAFFIC = .venv/bin/traffic
 RUN = .venv/bin/python -m
 
-.PHONY: help install demo test test-quick test-spark test-stack test-apps test-dags test-chaos superset airflow lint bench chaos fuzz soak clean
+.PHONY: help install demo test test-quick test-spark test-stack test-apps test-dags test-chaos test-accidents superset airflow lint bench chaos fuzz soak clean
 
 help:  ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -59,10 +59,13 @@ test-dags: airflow/.venv/installed  ## the DAGs on a real Airflow, on a small la
 test-apps: superset/.venv/installed .traffic/demo/lake  ## Trino and Superset, on the demo's tables
 	$(RUN) pytest tests/apps
 
-test-chaos: install  ## a kill at every failpoint, a million arbitrary records, disk full, clock, lost checkpoint, ...
-	$(RUN) pytest tests/chaos
+test-chaos: install  ## a kill at every failpoint, a million arbitrary records
+	$(RUN) pytest tests/chaos/test_chaos.py
 
-test: lint  ## style and all tests, but for the slow groups test-chaos, test-dags, test-apps
+test-accidents: install  ## more than a kill: disk full, clock, lost checkpoint, registry down, a restart by itself, ...
+	$(RUN) pytest tests/chaos/test_scenarios.py tests/chaos/test_supervised.py
+
+test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps
 	$(RUN) pytest --ignore=tests/apps --ignore=tests/dags --ignore=tests/chaos
 
 bench: install  ## what the README and docs say of speed
