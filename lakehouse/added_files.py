@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from lakehouse.delta_log import actions
+
 
 @dataclass(frozen=True)
 class AddedFile:
@@ -40,14 +42,7 @@ def added_files(folder: Path, after: int, through: int) -> Iterator[AddedFile]:
         FileNotFoundError: the log has not kept all of these commits.
     """
     for version in range(after + 1, through + 1):
-        entries = (folder / "_delta_log" / f"{version:020}.json").read_text().splitlines()
-        for entry in entries:
-            add = json.loads(entry).get("add")
-            if add and add["dataChange"]:
+        for add in actions(folder, version, "add"):
+            if add["dataChange"]:
                 stats = json.loads(add.get("stats") or "{}")
                 yield AddedFile(version, folder / add["path"], stats.get("minValues", {}))
-
-
-def oldest_commit(folder: Path) -> int:
-    """First version whose commit the log of the table in ``folder`` has kept."""
-    return min(int(path.stem) for path in (folder / "_delta_log").glob("*.json"))

@@ -1,10 +1,12 @@
-"""Files of a Delta log: which of them no reader needs any more."""
+"""A Delta log: what its commits say, and which of its files no reader needs any more."""
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 LOG = "_delta_log"
 VERSIONED = re.compile(r"^(\d{20})\.")
@@ -28,6 +30,27 @@ class LogFile:
     def is_checkpoint(self) -> bool:
         """It is a checkpoint, whole in one file."""
         return CHECKPOINT.match(self.name) is not None
+
+
+def actions(folder: Path, version: int, kind: str) -> Iterator[dict[str, Any]]:
+    """What the commit ``version`` of the table in ``folder`` says under ``kind``, in order.
+
+    Args:
+        folder: of the table.
+        version: of the commit.
+        kind: of the Delta protocol, ``add`` or ``commitInfo`` for instance.
+
+    Raises:
+        FileNotFoundError: the log has not kept this commit.
+    """
+    begin = f'{{"{kind}"'
+    with (folder / LOG / f"{version:020}.json").open() as lines:
+        yield from (json.loads(line)[kind] for line in lines if line.startswith(begin))
+
+
+def oldest_commit(folder: Path) -> int:
+    """First version whose commit the log of the table in ``folder`` has kept."""
+    return min(int(path.stem) for path in (folder / LOG).glob("*.json"))
 
 
 def log_files(folder: Path) -> list[LogFile]:

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lakehouse.delta_log import LOG
 from specs.errors import WrongInput
 
 VARIABLE = "TRAFFIC_FAILPOINT"
-LOG = "_delta_log"
 
 MOMENTS = {
     "begun": "nothing of the operation is on disk",

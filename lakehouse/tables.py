@@ -195,7 +195,7 @@ class LakeTable:
                 )  # fmt: skip
         except CommitFailedError as error:
             raise Fenced(f"{self.spec.table}: {error}") from error
-        self._held = write_checksum(self._delta, self.folder / "_delta_log", self._held)
+        self._held = write_checksum(self._delta, self.folder / LOG, self._held)
         return self._told(commit_id, began)
 
     def merge(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:

@@ -111,14 +111,12 @@ def _freshness_check(evidence: Evidence) -> Check:
 def _kpi_checks(evidence: Evidence) -> list[Check]:
     specs = evidence.specs
     kpis = ", ".join(f"{kpi.expr} AS {kpi.name}" for kpi in specs.transforms.network_kpis)
-    evidence.keep("kpi_expected", f"""
-        SELECT source, window_start, {kpis} FROM observed GROUP BY source, window_start
-    """)  # fmt: skip
     evidence.keep(
-        "kpi_kept",
-        f"""
-        SELECT * FROM kpi WHERE {without_days("window_start::DATE", "silver")}
-    """,
+        "kpi_expected",
+        f"SELECT source, window_start, {kpis} FROM observed GROUP BY source, window_start",
+    )
+    evidence.keep(
+        "kpi_kept", f"SELECT * FROM kpi WHERE {without_days('window_start::DATE', 'silver')}"
     )
     removed = "(SELECT before FROM expired_rows WHERE view = 'kpi')"
     evidence.keep(

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from ingestion.lander import reached_offset
 from ingestion.topics import TopicAdmin
+from lakehouse.delta_log import LOG
 from lakehouse.jobs.checkpoint import told_through
 from lakehouse.jobs.newest import newest_window
 from lakehouse.metrics import Metrics
@@ -50,7 +51,7 @@ class Seen:
         To move a snapshot takes 6 ms even where nothing is new, so it is moved where the log has
         the next commit, and with ``surely`` always: that commit may have been cleaned away.
         """
-        log = self.lake.folder(name) / "_delta_log"
+        log = self.lake.folder(name) / LOG
         if not log.exists():
             return None
         table = self.lake.table(name)
@@ -98,7 +99,7 @@ def look_at_tables(seen: Seen) -> None:
         table = seen.table(name, surely=True)
         if table is None:
             continue
-        log = sum(1 for one in os.scandir(table.folder / "_delta_log") if one.name[:1].isdigit())
+        log = sum(1 for one in os.scandir(table.folder / LOG) if one.name[:1].isdigit())
         seen.metrics.set("traffic_table_log_files", log, table=name)
         if seen.fresh("tables", name) is not None:
             seen.metrics.set("traffic_table_files", len(table.files()), table=name)

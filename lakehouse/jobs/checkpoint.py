@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from lakehouse.delta_log import LOG
 from lakehouse.tables import Lake
 
 ALL_FILES = 2**31 - 1
@@ -128,7 +129,7 @@ def read_options(table: Path, folder: Path, max_bytes: int) -> dict[str, str]:
     table holds. Its files are in no order of event time, so they are one batch: nothing in it is
     late, and no restart stands in the middle of them.
     """
-    has_first = (table / "_delta_log" / f"{0:020}.json").exists()
+    has_first = (table / LOG / f"{0:020}.json").exists()
     if has_first or last_finished(folder) is not None:
         return {"startingVersion": "0", "maxBytesPerTrigger": str(max_bytes)}
     return {"maxFilesPerTrigger": str(ALL_FILES)}

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from lakehouse.delta_log import log_files
+from lakehouse.delta_log import LOG, log_files
 from lakehouse.jobs.checkpoint import read_through
 from lakehouse.journal import now as clock
 from lakehouse.ledger import brought_forward, project, writer
@@ -54,7 +54,7 @@ def maintain(lake: Lake, checkpoint: Path, now: datetime) -> list[Upkeep]:
         checkpoint: of the stream.
         now: ages are counted from here (UTC).
     """
-    names = [name for name in lake.specs.tables if (lake.folder(name) / "_delta_log").exists()]
+    names = [name for name in lake.specs.tables if (lake.folder(name) / LOG).exists()]
     return [_maintain(lake, lake.table(name), checkpoint, now) for name in names]
 
 

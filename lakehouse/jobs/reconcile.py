@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.dataset import Dataset, dataset
 
-from lakehouse.added_files import added_files, oldest_commit
+from lakehouse.added_files import added_files
+from lakehouse.delta_log import oldest_commit
 from lakehouse.jobs.bronze_panes import BRONZE
 from lakehouse.jobs.checkpoint import Told, told, writer
 from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompute

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lakehouse.delta_log import actions
 from lakehouse.metrics.registry import Metrics
 
 BRONZE = "bronze.traffic_event"
@@ -55,7 +56,10 @@ def landings(folder: Path, versions: range) -> Iterator[Landed]:
     What the log was cleaned of is left out.
     """
     for version in versions:
-        told = _commit_info(folder / "_delta_log" / f"{version:020d}.json")
+        try:
+            told = next(actions(folder, version, "commitInfo"), {})
+        except FileNotFoundError:
+            continue
         note = json.loads(told.get("traffic", "{}"))
         rows = int(told.get("operationMetrics", {}).get("num_added_rows", 0))
         if note.get("job") == "land" and rows:
@@ -120,16 +124,3 @@ class CommitWatch:
         """The commits of bronze in a batch of the stream, the newest `MAX_COMMITS` of them."""
         versions = range(max(first, last - MAX_COMMITS + 1), last + 1)
         return landings(self._folder(BRONZE), versions)
-
-
-def _commit_info(path: Path) -> dict[str, Any]:
-    """What a commit says of itself; nothing where the log was cleaned up to there."""
-    try:
-        with path.open() as lines:
-            for line in lines:
-                if line.startswith('{"commitInfo"'):
-                    found: dict[str, Any] = json.loads(line)["commitInfo"]
-                    return found
-    except FileNotFoundError:
-        return {}
-    return {}

@@ -23,8 +23,8 @@ SAMPLE_SECONDS = 2.0
 """Between two looks at what the process takes; a scrape tells what the last one saw."""
 
 SWITCH_SECONDS = 0.001
-"""How long a busy thread keeps the interpreter from the one that answers. A scrape waits for it at
-every read and write: with Python's own 5 ms, beside a busy thread, for 36 ms and up to 136."""
+"""How long a busy thread keeps the interpreter from one that answers, a scrape or a request of the
+API. It waits at every read and write: with Python's own 5 ms, for 36 ms and up to 136."""
 
 
 @contextmanager

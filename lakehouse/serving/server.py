@@ -2,7 +2,6 @@
 
 import gc
 import socket
-import sys
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,8 +24,6 @@ from specs.loader import Specs
 
 GOODBYE_SECONDS = 5
 MAX_CONNECTIONS = 1000
-SWITCH_SECONDS = 0.001
-"""So long an answer may wait for the interpreter while a thread reads tables; 5 ms is usual."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,6 @@ def serve(settings: Settings, specs: Specs) -> None:
     where = replace(where, port=bound.getsockname()[1])
     keys_are = "with a key" if where.needs_key else "without a key, on this machine only"
     told = f"live map and API at {where.url} ({keys_are})"
-    sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()  # what was imported stays; to look through it took the collector a quarter second
     with exposed(metrics, "api", port=settings.metrics_port, targets=settings.targets):
         _Server(config, follower, told).run(sockets=[bound])

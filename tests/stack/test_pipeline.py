@@ -277,47 +277,35 @@ def test_two_landers_share_the_partitions_and_land_each_record_once(
     assert len(landed) == 2
 
 
-def test_a_bad_batch_is_stopped_at_bronze(city: City, tmp_path: Path) -> None:
-    implausible = edited_specs(
-        tmp_path, ("schemas/tables/bronze.traffic_event.yaml",
-                   "column: speed_kmh, min: 1, max: 160", "column: speed_kmh, min: 1, max: 2"),
-    )  # fmt: skip
-    lake = city.lake(tmp_path, implausible)
+@pytest.mark.parametrize(
+    ("edits", "reason", "failed_id"),
+    [
+        pytest.param(
+            [("schemas/tables/bronze.traffic_event.yaml",
+              "column: speed_kmh, min: 1, max: 160", "column: speed_kmh, min: 1, max: 2")],
+            "mean_speed_plausible failed", "mean_speed_plausible", id="implausible speeds",
+        ),
+        pytest.param(
+            [("ops.yaml", "max_ratio: 0.5 ", "max_ratio: 0.001 "),
+             ("ops.yaml", "ratio_window_records: 20000", "ratio_window_records: 200")],
+            "more dead letters than max_ratio", "dead_letters_max_ratio",
+            id="a flood of dead letters",
+        ),
+    ],
+)  # fmt: skip
+def test_a_refused_batch_stops_the_lander_and_nothing_of_it_is_landed(
+    city: City, tmp_path: Path, edits: list[tuple[str, str, str]], reason: str, failed_id: str
+) -> None:
+    lake = city.lake(tmp_path, edited_specs(tmp_path, *edits))
     dead_letters = len(messages(city.kafka, "traffic_event_dlq"))
-    with (
-        lander(city, lake) as member,
-        pytest.raises(BatchRefused, match="mean_speed_plausible failed"),
-    ):
+    with lander(city, lake) as member, pytest.raises(BatchRefused, match=reason):
         member.run_once(never)
     assert places(lake, BRONZE) == places(lake, DEAD) == []
     assert len(messages(city.kafka, "traffic_event_dlq")) == dead_letters
     lake.table("ops.validation_result").refresh()
     results = lake.table("ops.validation_result").read().to_pylist()
     assert [(r["failed_ids"], r["is_success"]) for r in results if r["table_name"] == BRONZE] == [
-        (["mean_speed_plausible"], False)
-    ]
-    with lander(city, Lake(lake.root, city.specs)) as mended:
-        mended.run_once(never)
-    assert_each_record_landed_once(city, lake)
-
-
-def test_a_flood_of_dead_letters_stops_the_lander(city: City, tmp_path: Path) -> None:
-    strict = edited_specs(
-        tmp_path, ("ops.yaml", "max_ratio: 0.5 ", "max_ratio: 0.001 "),
-        ("ops.yaml", "ratio_window_records: 20000", "ratio_window_records: 200"),
-    )  # fmt: skip
-    lake, dead_letters = city.lake(tmp_path, strict), len(messages(city.kafka, "traffic_event_dlq"))
-    with (
-        lander(city, lake) as member,
-        pytest.raises(BatchRefused, match="more dead letters than max_ratio"),
-    ):
-        member.run_once(never)
-    assert places(lake, BRONZE) == places(lake, DEAD) == []
-    assert len(messages(city.kafka, "traffic_event_dlq")) == dead_letters
-    lake.table("ops.validation_result").refresh()
-    results = lake.table("ops.validation_result").read().to_pylist()
-    assert [(r["failed_ids"], r["is_success"]) for r in results if r["table_name"] == BRONZE] == [
-        (["dead_letters_max_ratio"], False)
+        ([failed_id], False)
     ]
     with lander(city, Lake(lake.root, city.specs)) as mended:
         mended.run_once(never)
