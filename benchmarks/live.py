@@ -163,6 +163,7 @@ def run_live(home: BenchHome, lake: Lake, load: LiveLoad, also: Also | None = No
         watched.until_in_gold(DRAIN_SECONDS)
         pipeline = taken(idle, watched.meter.sample())
         reports: dict[str, Any] = {"lander": lander.stop(), "stream": stream.stop()}
+    home.run("silver", "reconcile")  # the partitions of history are read unevenly: some came late
     books = lake.table("ops.ledger")
     books.refresh()
     ledger = books.read().to_pylist()

@@ -110,7 +110,7 @@ def silver_reconcile() -> None:
         lake, settings.checkpoints / "stream",
         _silver_job(settings, lake), lambda: _gold_job(settings, lake),
     )  # fmt: skip
-    print(json.dumps({"rows_written": reconciler.reconcile()}))
+    print(json.dumps({"rows_written": reconciler.reconcile(with_open=True)}))
 
 
 @gold.command("recompute")

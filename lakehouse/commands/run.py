@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from lakehouse.jobs.model_watch import ModelWatch
-    from lakehouse.jobs.stream import Stream
     from lakehouse.metrics import Metrics
     from lakehouse.settings import Settings
 
@@ -20,9 +19,8 @@ Once = Annotated[bool, typer.Option("--once", help="Stop when caught up.")]
 
 
 def _reconciliation(
-    spark: "SparkSession", settings: "Settings", stream: "Stream", models: "ModelWatch",
-    metrics: "Metrics",
-) -> "Callable[[], None]":  # fmt: skip
+    spark: "SparkSession", settings: "Settings", models: "ModelWatch", metrics: "Metrics"
+) -> "Callable[[], None]":
     """What is done on timers beside the stream, on snapshots of its own.
 
     Late readings are reconciled; with every window `ModelGuard` looks what came of the scores, and
@@ -57,14 +55,10 @@ def _reconciliation(
         except Unavailable as error:
             logging.getLogger(__name__).warning("%s; the champion stays", error)
 
-    def reconcile() -> None:
-        if reconciler.reconcile():
-            stream.silver_was_corrected.set()
-
     window = lake.specs.transforms.primary.size_seconds
     return doing(
         Chore(judge, every_seconds=window),
-        Chore(reconcile, every_seconds=settings.reconcile_seconds),
+        Chore(reconciler.reconcile, every_seconds=settings.reconcile_seconds),
         Chore(
             partial(watch_drift, lake, models),
             every_seconds=lake.specs.ops.monitoring.drift_seconds, first_seconds=window,
@@ -126,7 +120,7 @@ def stream(once: Once = False) -> None:
     stream = job.Stream(lake, checkpoint, publisher, models)
     pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_bytes)
     spark = session(settings)
-    reconcile = _reconciliation(spark, settings, stream, models, metrics)
+    reconcile = _reconciliation(spark, settings, models, metrics)
     watch_model(metrics, models)
     with exposed(metrics, "stream", port=settings.metrics_port, targets=settings.targets):
         query = stream.start(spark, pace, once=once)

@@ -15,7 +15,7 @@ class Chore:
         first_seconds: until the first time; by default the same.
     """
 
-    do: Callable[[], None]
+    do: Callable[[], object]
     every_seconds: float
     first_seconds: float | None = None
 

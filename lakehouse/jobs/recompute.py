@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"
 CHUNK = timedelta(days=1)
+CORRECTION = "recompute"
+"""Job that the commits name; the stream knows by it that its windows were rewritten."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ def _correct(
     if not rows.num_rows:
         return 0
     note = Note(
-        job="recompute", spec_version=lake.specs.version, verdicts={"corrected": rows.num_rows}
+        job=CORRECTION, spec_version=lake.specs.version, verdicts={"corrected": rows.num_rows}
     )
     note = replace(note, gate=gated.check(rows, always=True))
     kept = history_of(table.spec)
@@ -216,7 +218,7 @@ def _correct(
         )
         if replaced.num_rows:
             lake.table(kept.table).merge(
-                replaced, Note(job="recompute", spec_version=note.spec_version)
+                replaced, Note(job=CORRECTION, spec_version=note.spec_version)
             )
     failpoint("recompute.between_history_and_rows")
     commit = table.merge(rows, note)

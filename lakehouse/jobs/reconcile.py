@@ -20,6 +20,7 @@ from lakehouse.jobs.bronze_panes import BRONZE
 from lakehouse.jobs.checkpoint import Told, told, writer
 from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompute
 from lakehouse.jobs.unscored import first_scored, unscored
+from lakehouse.jobs.windows import FAR_FUTURE
 from lakehouse.sql import select
 from lakehouse.tables import Lake, Note, Step
 from specs.errors import Fenced
@@ -35,26 +36,29 @@ class Late:
     """Readings as old as the watermark, in some commits of bronze.
 
     Attributes:
-        starts: of the final primary windows that they belong to, in order.
-        through: last version that holds none of a window still open; the next check goes on there.
+        starts: of the primary windows that they belong to, in order.
+        through: last version that holds none of a window left out; the next check goes on there.
     """
 
     starts: list[datetime]
     through: int
 
 
-def late(lake: Lake, after: int, reached: Told) -> Late:
+def late(lake: Lake, after: int, reached: Told, *, with_open: bool = False) -> Late:
     """Look for late readings in the commits of bronze past ``after``.
 
-    Some of them are counted: those that came before the watermark was where it is now.
+    Some of them are counted: those that came before the watermark was where it is now. Windows that
+    are not final are left out, unless ``with_open``.
     """
     size = timedelta(seconds=lake.specs.transforms.primary.size_seconds)
     found = _as_old_as(lake, after, reached, size)
     ends = pc.add(found["window_start"], pa.scalar(size, pa.duration("us")))
-    is_final = pc.less_equal(ends, pa.scalar(reached.watermark, ends.type))
-    first_open = pc.min(found["version"].filter(pc.invert(is_final))).as_py()
+    is_due = pc.less_equal(
+        ends, pa.scalar(FAR_FUTURE if with_open else reached.watermark, ends.type)
+    )
+    first_open = pc.min(found["version"].filter(pc.invert(is_due))).as_py()
     return Late(
-        starts=sorted(pc.unique(found["window_start"].filter(is_final)).to_pylist()),
+        starts=sorted(pc.unique(found["window_start"].filter(is_due)).to_pylist()),
         through=reached.through if first_open is None else first_open - 1,
     )
 
@@ -157,8 +161,12 @@ class Reconciler:
         self._silver, self._gold = silver, gold
         self._scored_until: datetime | None = None
 
-    def reconcile(self) -> int:
+    def reconcile(self, *, with_open: bool = False) -> int:
         """Recompute the final windows that lack readings or scores.
+
+        Args:
+            with_open: also those that are not final, for whom no further batch may come soon. A
+                stream that runs reads them anew.
 
         Returns:
             Rows of silver that were written.
@@ -173,9 +181,9 @@ class Reconciler:
         silver, name = self._lake.table(SILVER), f"reconcile/{writer(self._checkpoint)}"
         silver.refresh()
         before = silver.progress(name)
-        found = late(self._lake, -1 if before is None else before, reached)
+        found = late(self._lake, -1 if before is None else before, reached, with_open=with_open)
         written = self._recompute(uncounted(self._lake, found.starts))
-        self._score(reached.watermark)
+        self._score(None if with_open else reached.watermark)
         if found.through > (-1 if before is None else before):
             note = Note(job="reconcile", spec_version=self._lake.specs.version)
             silver.refresh()
@@ -200,8 +208,8 @@ class Reconciler:
             gold.recompute(part)
         return written
 
-    def _score(self, until: datetime) -> None:
-        """Score the windows that ended up to ``until`` and have no score."""
+    def _score(self, until: datetime | None) -> None:
+        """Score the windows that ended up to ``until``, None for all, and have no score."""
         since = self._scored_until or first_scored(self._lake)
         if since is None:
             return
@@ -213,4 +221,5 @@ class Reconciler:
                 return
             for part in touched_ranges(starts, before=timedelta(0), after=size):
                 gold.recompute(part)
-        self._scored_until = max(since, until - size)  # the window that holds ``until`` is open
+        if until is not None:
+            self._scored_until = max(since, until - size)  # the window that holds it is open

@@ -27,6 +27,7 @@ from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.one_behind import OneBehind
 from lakehouse.jobs.open_windows import OpenWindows
+from lakehouse.jobs.recompute import CORRECTION
 from lakehouse.jobs.segments import Segments
 from lakehouse.jobs.windows import FAR_FUTURE, Windows
 from lakehouse.journal import Journal, now
@@ -81,7 +82,6 @@ class Stream:
         """Take up where the tables and ``checkpoint`` stand."""
         self._lake, self._checkpoint = lake, checkpoint
         self.done = Streamed()
-        self.silver_was_corrected = threading.Event()
         self._one_batch, self._stopping = threading.Lock(), False
         self._tables_side = OneBehind()
         self._journal = Journal(lake, [SILVER, "gold.congestion_scores", "gold.network_kpi"])
@@ -200,6 +200,7 @@ class Stream:
         """
         self._stopping, self._tables_side, self._windows = False, OneBehind(), windows
         self._sum_up = sum_up
+        self._seen = self.silver.table.refresh()
         self._lake.table(BRONZE).refresh()  # what retention has removed by now
         finished = last_finished(self._checkpoint)
         told = None
@@ -216,12 +217,10 @@ class Stream:
 
     def _bring(self, panes: pa.Table | None, plan: Span, batch_id: int) -> None:
         """Bring one batch into silver and gold; doing it twice changes nothing."""
-        if self.silver_was_corrected.is_set():
-            self.silver_was_corrected.clear()
-            self._windows.read_anew(batch_id - 1, batch_id - 1, tell=True)
-            self._open = OpenWindows(
-                self._lake.specs.tables[SILVER], self._opened(batch_id - 1, batch_id)
-            )
+        if self._silver_was_corrected() and batch_id:
+            left = max(batch_id - 2, 0)  # the batch before may have overwritten the correction
+            self._windows.read_anew(left, batch_id - 1, tell=True)
+            self._open = OpenWindows(self._lake.specs.tables[SILVER], self._opened(left, batch_id))
             self.gold.forget_history()
         if self._segments.refresh():
             self.gold.forget_history()
@@ -264,6 +263,13 @@ class Stream:
         """Write the books."""
         self._journal.write()
         self.gold.close()
+
+    def _silver_was_corrected(self) -> bool:
+        """Another has rewritten windows since the last batch, in this process or elsewhere."""
+        silver, seen = self.silver.table, self._seen
+        self._seen = silver.refresh()
+        notes = (commit.note for commit in silver.commits(seen))
+        return any(note is not None and note["job"] == CORRECTION for note in notes)
 
     def _opened(self, told: int | None, finished: int | None) -> pa.Table:
         """Windows that are not final, or became so in batches from ``told`` on to ``finished``."""

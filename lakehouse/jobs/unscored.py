@@ -1,4 +1,4 @@
-"""Final windows without a final score: the registry was down while the stream went on."""
+"""Windows without a score: the registry was down while the stream went on."""
 
 from datetime import datetime
 
@@ -18,31 +18,33 @@ def first_scored(lake: Lake) -> datetime | None:
     return first
 
 
-def unscored(lake: Lake, since: datetime, until: datetime) -> list[datetime]:
-    """Starts of the final primary windows that a segment has no final score of, in order.
+def unscored(lake: Lake, since: datetime, until: datetime | None) -> list[datetime]:
+    """Starts of the primary windows that a segment has no score of, in order.
+
+    A final window is owed a final score.
 
     Args:
         lake: the tables.
         since: windows that start before it are not looked at.
-        until: nor those that end after it.
+        until: nor those that end after it or are not final; None for all.
     """
     seconds = lake.specs.transforms.primary.size_seconds
     date, start = pc.field("window_date"), pc.field("window_start")
     from_there = (date >= since.date()) & (start >= since)
+    asked = from_there & (pc.field("window_seconds") == seconds)
+    if until is not None:
+        asked = asked & pc.field("is_final") & (pc.field("window_end") <= until)
+    columns = ["segment_id", "window_start", "is_final"]
     silver, scores = lake.table(SILVER), lake.table(SCORES)
     silver.refresh()
     scores.refresh()
-    windows = silver.read(
-        columns=["segment_id", "window_start"],
-        where=from_there & pc.field("is_final") & (pc.field("window_seconds") == seconds)
-        & (pc.field("window_end") <= until),
-    )  # fmt: skip
-    scored = scores.read(
-        columns=["segment_id", "window_start"], where=from_there & pc.field("is_final")
-    )
+    windows = silver.read(columns=columns, where=asked)
+    scored = scores.read(columns=columns, where=from_there)
     query = """
-        SELECT DISTINCT window_start FROM windows
-        ANTI JOIN scored USING (segment_id, window_start) ORDER BY window_start
+        SELECT DISTINCT window_start FROM windows ANTI JOIN scored
+        ON windows.segment_id = scored.segment_id AND windows.window_start = scored.window_start
+            AND scored.is_final >= windows.is_final
+        ORDER BY window_start
     """
     starts: list[datetime] = select(query, windows=windows, scored=scored)[
         "window_start"

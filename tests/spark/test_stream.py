@@ -121,6 +121,35 @@ def test_what_the_watermark_drops_is_reconciled_one_revision_up(make: MakePipeli
     assert batch.recompute() == 0
 
 
+class Correcting(MemoryPublisher):
+    """Lets somebody else reconcile while the n-th batch stands between scores and KPIs."""
+
+    def __init__(self, pipeline: Pipeline, number: int) -> None:
+        super().__init__()
+        self._pipeline, self._left = pipeline, number
+
+    def flush(self) -> None:
+        self._left -= 1
+        if not self._left:
+            assert self._pipeline.reconciler().reconcile(with_open=True)
+
+
+def test_a_running_stream_goes_on_from_what_another_has_corrected(make: MakePipeline) -> None:
+    pipeline, batch = make("streamed"), make("batch")
+    pipeline.publisher = Correcting(pipeline, 4)
+    appends = [
+        [at(0, 0), at(1, 1500)], [at(2, 900.001)],  # the watermark stands at 900
+        [at(3, 900), at(4, 950)], [at(5, 960)], [at(6, 970)],
+    ]  # fmt: skip
+    for rows in appends:
+        pipeline.land(*rows)
+        batch.land(*rows)
+    pipeline.run()
+    batch.recompute()
+    assert pipeline.primary("s:a", "event_count")[HOUR + 900] == (5,)
+    assert pipeline.rows() == batch.rows()
+
+
 def test_the_ledger_tells_what_a_batch_left_out(make: MakePipeline) -> None:
     pipeline = make()
     pipeline.land(at(0, 0), at(1, 1500), at(0, 0))

@@ -110,6 +110,12 @@ def test_a_late_reading_of_an_open_window_is_looked_at_once_that_is_final(lake: 
     assert again == Late([after(0), after(300)], still_open)
 
 
+def test_at_the_end_of_a_run_open_windows_are_looked_at_too(lake: Lake) -> None:
+    version = land(lake, reading(0, 0), reading(1, 300), reading(2, 700))
+    found = late(lake, -1, Told(version, after(599)), with_open=True)
+    assert found == Late([after(0), after(300)], version)
+
+
 def test_rows_that_compaction_has_moved_are_no_new_readings(lake: Lake) -> None:
     land(lake, reading(0, 0))
     version = land(lake, reading(1, 300))
@@ -276,6 +282,8 @@ def test_windows_that_no_model_scored_are_scored_once_there_is_one(
     score(lake, 600)
     reconciler.reconcile()
     assert len(gold.asked) == 1
+    reconciler.reconcile(with_open=True)
+    assert gold.asked[1:] == [Range(after(1200), after(1500))]
 
 
 def test_a_window_that_was_open_at_the_last_look_is_scored_once_it_is_final(
