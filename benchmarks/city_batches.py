@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from ingestion.city import simulated_city
 from ingestion.registration import register_segments
 from ingestion.simulator import Simulation
+from lakehouse.commit import Note, Step
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.sql import select
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake
 from lakehouse.transforms.histogram import BITS, COUNTS_PER_SUM, count_columns
 from lakehouse.transforms.segment_metric import segment_metric
 from ml.score import LoadedModel

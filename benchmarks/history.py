@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from lakehouse.tables import Lake, Note
+from lakehouse.commit import Note
+from lakehouse.tables import Lake
 from lakehouse.transforms.histogram import BITS, COUNTS_PER_SUM
 from lakehouse.transforms.segment_metric import segment_metric
 

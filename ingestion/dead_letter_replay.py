@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 
 from ingestion.dead_letter_query import DeadLetterFilter, dead_letters
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge
+from lakehouse.commit import Note, Step
 from lakehouse.jobs.gated import passed
 from lakehouse.journal import Journal, now
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake
 from quality.gate import Gate
 
 RECORDS_AT_ONCE = 20_000

@@ -22,10 +22,11 @@ from ingestion.dead_letter_limit import DeadLetterBrake, flood
 from ingestion.dead_letters import DeadLetterTopic
 from ingestion.decode import Record
 from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
+from lakehouse.commit import Note, Passed, Step
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.gated import note_refusal, passed
 from lakehouse.journal import Journal, now
-from lakehouse.tables import Lake, LakeTable, Note, Passed, Step
+from lakehouse.tables import Lake, LakeTable
 from quality.gate import Gate
 from specs.errors import Fenced, Unavailable
 

@@ -7,9 +7,10 @@ import pyarrow as pa
 from ingestion.city import city_segments, simulated_city
 from ingestion.road_segment import road_segments
 from ingestion.sources import Selection
+from lakehouse.commit import Note
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.journal import Journal
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from specs.errors import WrongInput
 
 TABLE = "silver.road_segment"

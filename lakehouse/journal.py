@@ -7,8 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.commit import Note
 from lakehouse.ledger import project
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 
 MIN_SECONDS_BETWEEN_WRITES = 1.0
 

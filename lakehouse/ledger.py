@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.tables import Commit, Lake, Note, Step
+from lakehouse.commit import Commit, Note, Step
+from lakehouse.tables import Lake
 from specs.errors import Fenced
 
 APPENDED = ("landed", "dead_lettered")

@@ -1,21 +1,19 @@
 """The one commit path: every Delta commit of this project is made here, through delta-rs."""
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
+from lakehouse.commit import ID_KEY, Commit, Note, Step, properties, told
 from lakehouse.delta_checksum import Held, write_checksum
 from lakehouse.delta_log import LOG, expired, log_files
 from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
@@ -33,75 +31,8 @@ MOVES_PER_SNAPSHOT = 20
 """With each commit that a snapshot is moved past, the next write takes 0.14 ms more (delta-rs 1.6);
 to open the table anew takes 8 ms."""
 
-ROWS_WRITTEN = ("num_added_rows", "num_target_rows_inserted", "num_target_rows_updated")
-NOTE_KEY, ID_KEY = "traffic", "traffic_commit"
 EXPIRE = "expire"
 """Retention's progress, in seconds since the epoch; that of a day is its own."""
-
-
-@dataclass(frozen=True)
-class Passed:
-    """That a batch has passed its gate.
-
-    Attributes:
-        checked_at: when, ISO 8601 in UTC.
-        rows: how many.
-        run_id: row of ops.validation_result, where Great Expectations took part.
-    """
-
-    checked_at: str
-    rows: int
-    run_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Note:
-    """What a commit says of itself in the Delta log; `lakehouse.ledger` makes ops.ledger of it.
-
-    ``sent`` is the first and the last Kafka timestamp of the rows, in milliseconds.
-    """
-
-    job: str
-    spec_version: str
-    batch_id: int | None = None
-    verdicts: Mapping[str, int] = field(default_factory=dict)
-    offsets: Mapping[str, str] = field(default_factory=dict)
-    source_versions: tuple[int, int] | None = None
-    gate: Passed | None = None
-    sent: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """Progress of one writer through its input: from ``before`` (None: never) to ``after``."""
-
-    writer: str
-    before: int | None
-    after: int
-
-
-@dataclass(frozen=True)
-class Commit:
-    """What the Delta log says was written."""
-
-    table: str
-    version: int
-    rows_written: int
-    rows_deleted: int
-    committed_at: datetime
-    note: Mapping[str, Any] | None
-
-
-def _commit(table: str, entry: Mapping[str, Any]) -> Commit:
-    metrics = entry.get("operationMetrics") or {}
-    return Commit(
-        table=table,
-        version=entry["version"],
-        rows_written=sum(int(metrics.get(name, 0)) for name in ROWS_WRITTEN),
-        rows_deleted=int(metrics.get("num_deleted_rows", 0)),
-        committed_at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
-        note=json.loads(entry[NOTE_KEY]) if NOTE_KEY in entry else None,
-    )
 
 
 class LakeTable:
@@ -191,7 +122,7 @@ class LakeTable:
             with self._operation("append"):
                 write_deltalake(
                     self._delta, self._shaped(rows), mode="append",
-                    commit_properties=_properties(note, steps, commit_id),
+                    commit_properties=properties(note, steps, commit_id),
                 )  # fmt: skip
         except CommitFailedError as error:
             raise Fenced(f"{self.spec.table}: {error}") from error
@@ -219,7 +150,7 @@ class LakeTable:
             self._refuse_overtaken(steps)
             merger = self._delta.merge(
                 shaped, predicate=predicate, source_alias="source", target_alias="target",
-                commit_properties=_properties(note, steps, commit_id),
+                commit_properties=properties(note, steps, commit_id),
             ).when_matched_update_all().when_not_matched_insert_all()  # fmt: skip
             with self._operation("merge"):
                 merger.execute()
@@ -256,7 +187,7 @@ class LakeTable:
         """The commits past version ``after``, oldest first."""
         missing = self.version - after
         history = self._delta.history(missing) if missing > 0 else []
-        return [_commit(self.spec.table, entry) for entry in reversed(history)]
+        return [told(self.spec.table, entry) for entry in reversed(history)]
 
     def _operation(self, name: str) -> AbstractContextManager[None]:
         is_due = (self.version + 1) % COMMITS_PER_CHECKPOINT == 0
@@ -284,7 +215,7 @@ class LakeTable:
                 with self._operation("compact"):
                     done = self._delta.optimize.compact(
                         partition_filters=partition or None, target_size=target_bytes,
-                        commit_properties=_properties(note, (), uuid.uuid4().hex),
+                        commit_properties=properties(note, (), uuid.uuid4().hex),
                     )  # fmt: skip
                 removed += done["numFilesRemoved"]
                 added += done["numFilesAdded"]
@@ -326,8 +257,9 @@ class LakeTable:
                 for name, amount in (forward(before) if forward else {}).items():
                     marks[name] = (self.progress(name) or 0) + amount
                 steps = tuple(Step(name, self.progress(name), to) for name, to in marks.items())
-                properties = _properties(note, steps, uuid.uuid4().hex)
-                done = self._delta.delete(due.predicate, commit_properties=properties)
+                done = self._delta.delete(
+                    due.predicate, commit_properties=properties(note, steps, uuid.uuid4().hex)
+                )
                 deleted = int(done["num_deleted_rows"] or 0)
 
         self._retry_conflicts(once)
@@ -414,7 +346,7 @@ class LakeTable:
             entries = self._delta.history(limit)
             for entry in entries:
                 if entry.get(ID_KEY) == commit_id:
-                    return _commit(self.spec.table, entry)
+                    return told(self.spec.table, entry)
             if len(entries) < limit:
                 raise AssertionError(f"{self.spec.table}: commit {commit_id} is not in the log")
             limit *= 10
@@ -425,13 +357,6 @@ def _described(spec: TableSpec, schema: pa.Schema) -> pa.Schema:
     return pa.schema(
         schema.field(column.name).with_metadata({"comment": column.comment})
         for column in spec.columns
-    )
-
-
-def _properties(note: Note, steps: tuple[Step, ...], commit_id: str) -> CommitProperties:
-    return CommitProperties(
-        custom_metadata={NOTE_KEY: json.dumps(asdict(note)), ID_KEY: commit_id},
-        app_transactions=[Transaction(step.writer, step.after) for step in steps],
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import EXAMPLES, VIEWS, Evidence
-from lakehouse.tables import Commit
+from lakehouse.commit import Commit
 
 BRONZE, DEAD = "bronze.traffic_event", "bronze.dead_letter"
 GATED = (

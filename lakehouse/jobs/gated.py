@@ -8,10 +8,11 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.commit import Commit, Note, Passed, Step
 from lakehouse.failpoints import failpoint
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
-from lakehouse.tables import Commit, Lake, Note, Passed, Step
+from lakehouse.tables import Lake
 from quality.gate import Gate
 from quality.refusal import BatchRefused
 from specs.tables import TopicSpec

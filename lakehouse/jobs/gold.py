@@ -5,13 +5,14 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.commit import Note
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from lakehouse.transforms.network_kpi import network_kpi
 from ml.grid import RollingGrid, SpeedGrid
 from ml.score import scores

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from lakehouse.commit import Note
 from lakehouse.delta_log import LOG, log_files
 from lakehouse.jobs.checkpoint import read_through
 from lakehouse.journal import now as clock
 from lakehouse.ledger import brought_forward, project, writer
-from lakehouse.tables import COMMITS_PER_CHECKPOINT, Lake, LakeTable, Note
+from lakehouse.tables import COMMITS_PER_CHECKPOINT, Lake, LakeTable
 from specs.errors import Unavailable
 
 BRONZE, LEDGER = "bronze.traffic_event", "ops.ledger"

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.commit import Note
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.journal import Journal
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from lakehouse.transforms.revision import changed_rows
 from ml.outcome import Quality, outcomes, quality_of
 from ml.promotion import Duel, duel, since_hours

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.commit import Note
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
 from lakehouse.jobs.expired import without_expired
@@ -17,7 +18,7 @@ from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
 from lakehouse.sql import select
-from lakehouse.tables import Lake, LakeTable, Note
+from lakehouse.tables import Lake, LakeTable
 from lakehouse.transforms.network_kpi import network_kpi
 from lakehouse.transforms.revision import changed_rows
 from lakehouse.transforms.segment_metric import segment_metric

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyarrow.dataset import Dataset, dataset
 
 from lakehouse.added_files import added_files
+from lakehouse.commit import Note, Step
 from lakehouse.delta_log import oldest_commit
 from lakehouse.jobs.bronze_panes import BRONZE
 from lakehouse.jobs.checkpoint import Told, told, writer
@@ -22,7 +23,7 @@ from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompu
 from lakehouse.jobs.unscored import first_scored, unscored
 from lakehouse.jobs.windows import FAR_FUTURE
 from lakehouse.sql import select
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake
 from specs.errors import Fenced
 
 MICROSECOND = timedelta(microseconds=1)

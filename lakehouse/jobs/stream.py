@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.commit import Note
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
 from lakehouse.jobs.checkpoint import Span, last_finished, read_options, span, writer
@@ -32,7 +33,7 @@ from lakehouse.jobs.segments import Segments
 from lakehouse.jobs.windows import FAR_FUTURE, Windows
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from lakehouse.transforms.pane import distinct_readings, pane_aggregate
 from lakehouse.transforms.segment_metric import segment_metric
 

@@ -12,7 +12,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from pyarrow.dataset import Dataset
 
-from lakehouse.tables import MOVES_PER_SNAPSHOT, NOTE_KEY
+from lakehouse.commit import NOTE_KEY
+from lakehouse.tables import MOVES_PER_SNAPSHOT
 
 STREAM_JOB = "stream"
 FIRST_LOOK = 100

@@ -11,11 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from lakehouse.commit import Note
 from lakehouse.freshness import freshness_seconds
 from lakehouse.runtime.stack import down, endpoints, up
 from lakehouse.runtime.trino import TRINO
 from lakehouse.settings import Settings
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from lakehouse.trino.catalog import register
 from lakehouse.trino.client import Client, Endpoint, SqlError
 from lakehouse.trino.home import OWNER, trino_home

@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 from ingestion.dead_letter_query import DeadLetterFilter
 from ingestion.dead_letter_replay import DeadLetterReplay
 from ingestion.judge import Judge
+from lakehouse.commit import Note, Passed, Step
 from lakehouse.ledger import project
-from lakehouse.tables import Lake, Note, Passed, Step
+from lakehouse.tables import Lake
 from lakehouse.transforms.network_kpi import network_kpi
 from lakehouse.transforms.segment_metric import segment_metric
 from specs.loader import Specs

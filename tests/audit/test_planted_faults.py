@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from lakehouse.audit import Check, proof
+from lakehouse.commit import Note
 from lakehouse.ledger import brought_forward
-from lakehouse.tables import EXPIRE, Lake, Note
+from lakehouse.tables import EXPIRE, Lake
 from specs.loader import Specs, load_specs
 from tests.audit.faults import (
     COLUMNS,

@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 from pyarrow import feather
 
 from lakehouse.audit import balance
+from lakehouse.commit import Note
 from lakehouse.jobs.checkpoint import Position, position
 from lakehouse.jobs.dropped import Dropped
 from lakehouse.settings import Settings
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from lakehouse.transforms.window_aggregate import add_panes
 from specs.loader import load_specs
 from specs.transforms import TransformSpec

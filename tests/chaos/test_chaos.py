@@ -22,7 +22,8 @@ CYCLES, SEED = 48, 161
 WRITER = """
 import sys
 from pathlib import Path
-from lakehouse.tables import Lake, Note
+from lakehouse.commit import Note
+from lakehouse.tables import Lake
 from specs.loader import load_specs
 from tests.rows import metric, reading, table
 lake = Lake(Path(sys.argv[1]), load_specs())

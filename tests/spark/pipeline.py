@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.commit import Note
 from lakehouse.jobs.recompute import GoldRecompute, Range, SilverRecompute
 from lakehouse.jobs.reconcile import Reconciler
 from lakehouse.jobs.stream import Stream, StreamPace
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from specs.loader import Specs
 from tests.memory_publisher import MemoryPublisher
 from tests.rows import after, segment, table

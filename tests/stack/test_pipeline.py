@@ -29,11 +29,12 @@ from ingestion.registration import register_segments
 from ingestion.simulator import Simulation
 from ingestion.topics import TopicAdmin
 from lakehouse.audit import balance, landing_balance
+from lakehouse.commit import Commit, Note, Step
 from lakehouse.freshness import freshness_seconds
 from lakehouse.jobs.checkpoint import read_through, told_through
 from lakehouse.jobs.training import train_model
 from lakehouse.settings import Settings
-from lakehouse.tables import Commit, Lake, LakeTable, Note, Step
+from lakehouse.tables import Lake, LakeTable
 from quality.refusal import BatchRefused
 from specs.errors import Fenced
 from specs.loader import Specs

@@ -9,7 +9,8 @@ from ingestion.dead_letter_query import DeadLetterFilter, dead_letter_counts, de
 from ingestion.dead_letter_replay import DeadLetterReplay
 from ingestion.judge import Judge
 from lakehouse.audit import landing_balance
-from lakehouse.tables import Commit, Lake, LakeTable, Note
+from lakehouse.commit import Commit, Note
+from lakehouse.tables import Lake, LakeTable
 from specs.errors import Fenced
 from specs.loader import Specs, load_specs
 from tests.edited_specs import edited_specs

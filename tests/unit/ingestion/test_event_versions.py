@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 
 from ingestion.judge import Judge
-from lakehouse.tables import Lake, LakeTable, Note
+from lakehouse.commit import Note
+from lakehouse.tables import Lake, LakeTable
 from specs.loader import Specs, load_specs
 from tests.kafka_record import KafkaRecord, event, event_json
 from tests.rows import reading

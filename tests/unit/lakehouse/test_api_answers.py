@@ -10,6 +10,7 @@ from time import monotonic
 import pytest
 from fastapi import Request
 
+from lakehouse.commit import Note
 from lakehouse.metrics import Metrics
 from lakehouse.serving.answers import Body, Kept, Question, body, respond, takes_gzip
 from lakehouse.serving.follower import Follower
@@ -20,7 +21,7 @@ from lakehouse.serving.service import Service
 from lakehouse.serving.snapshot import Snapshot
 from lakehouse.serving.versions import FIRST_LOOK, TableReader
 from lakehouse.serving.watcher import Watcher
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from specs.loader import Specs
 from tests.rows import metric, segment, table
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.commit import Note
 from lakehouse.serving.current import Lookback
 from lakehouse.serving.snapshot import Reader
 from lakehouse.serving.versions import Batch, Mark, settled_version
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from specs.errors import Unavailable
 from specs.loader import Specs
 from tests.rows import after, metric, segment, table

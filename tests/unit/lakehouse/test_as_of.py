@@ -6,10 +6,11 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.as_of import as_of, query
+from lakehouse.commit import Note
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.recompute import _correct
 from lakehouse.journal import Journal
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from tests.rows import after, metric, table
 
 SILVER, HISTORY = "silver.segment_metric", "silver.segment_metric_history"

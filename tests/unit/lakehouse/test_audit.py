@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from lakehouse.audit import Check, balance, landing_balance
-from lakehouse.tables import Lake, Note
+from lakehouse.commit import Note
+from lakehouse.tables import Lake
 from tests.rows import metric, reading, table
 
 BRONZE, DEAD, SILVER = "bronze.traffic_event", "bronze.dead_letter", "silver.segment_metric"

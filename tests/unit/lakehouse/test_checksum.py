@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from lakehouse.checksum import Checksum, checksum
-from lakehouse.tables import Lake, Note
+from lakehouse.commit import Note
+from lakehouse.tables import Lake
 from tests.rows import after, metric, table
 
 SILVER = "silver.segment_metric"

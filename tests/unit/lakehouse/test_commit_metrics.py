@@ -5,8 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from lakehouse.commit import Commit, Note, Step
 from lakehouse.metrics import Metrics
-from lakehouse.tables import Commit, Lake, Note, Step
+from lakehouse.tables import Lake
 from specs.errors import Fenced
 from specs.loader import Specs
 from tests.rows import reading, table

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
+from lakehouse.commit import Note
 from lakehouse.delta_checksum import Held, write_checksum
-from lakehouse.tables import Lake, LakeTable, Note
+from lakehouse.tables import Lake, LakeTable
 from specs.loader import Specs
 from tests.rows import reading, table
 

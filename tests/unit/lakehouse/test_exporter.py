@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from lakehouse.commit import Note
 from lakehouse.exporter.loop import Exporter
 from lakehouse.exporter.parts import KPI, OUTCOME, RESULTS, ROADS, SILVER
 from lakehouse.metrics import Metrics
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from specs.errors import Unavailable
 from specs.loader import Specs
 from tests.rows import after, metric, reading, segment, table

@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
+from lakehouse.commit import Note
 from lakehouse.freshness import freshness_seconds, hop_seconds
 from lakehouse.ledger import project
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from tests.rows import after, reading, table
 
 BRONZE, SILVER, GOLD = "bronze.traffic_event", "silver.segment_metric", "gold.congestion_scores"

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from lakehouse.commit import Note
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.recompute import GoldRecompute, Range
 from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from ml.score import LoadedModel
 from specs.loader import Specs
 from tests.champion import wave_champion

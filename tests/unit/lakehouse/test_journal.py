@@ -2,8 +2,9 @@
 
 import pytest
 
+from lakehouse.commit import Note
 from lakehouse.journal import Journal
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from tests.rows import after, reading, table
 
 BRONZE = "bronze.traffic_event"

@@ -19,6 +19,7 @@ from openlineage.client.facet_v2 import (
 )
 from openlineage.client.generated import base
 
+from lakehouse.commit import Note
 from lakehouse.emission import emit_events
 from lakehouse.lineage import (
     BRONZE,
@@ -31,7 +32,7 @@ from lakehouse.lineage import (
     events,
     runs,
 )
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from ml.registry import ModelReport
 from specs.errors import Unavailable
 from tests.rows import after, table

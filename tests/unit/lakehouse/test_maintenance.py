@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
+from lakehouse.commit import Note, Step
 from lakehouse.delta_log import log_files
 from lakehouse.jobs.maintenance import Upkeep, maintain
 from lakehouse.ledger import project
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake
 from tests.edited_specs import edited_specs
 from tests.rows import after, metric, reading, table
 

@@ -13,13 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from lakehouse.commands.model import app as model_commands
+from lakehouse.commit import Note
 from lakehouse.jobs.drift import live_drift, watch_drift
 from lakehouse.jobs.model_guard import ModelGuard
 from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.outcomes import Outcomes
 from lakehouse.jobs.refresh import refresh_champion
 from lakehouse.metrics import Metrics
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from ml import registry
 from ml.mlflow_client import mlflow_module
 from ml.promotion import verdict

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from lakehouse.commit import Note, Step
 from lakehouse.quality_report import Day, sections
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake
 from quality.pages import outside_references
 from quality.report_page import Section, Status, report_page
 from tests.rows import MIDNIGHT, after, metric, reading, table

@@ -1,7 +1,8 @@
 """A range of windows is worked through day by day."""
 
+from lakehouse.commit import Note
 from lakehouse.jobs.recompute import Range
-from lakehouse.tables import Lake, Note
+from lakehouse.tables import Lake
 from tests.rows import after, metric, table
 
 DAY = 86_400

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
+from lakehouse.commit import Note, Step
 from lakehouse.jobs.checkpoint import Told
 from lakehouse.jobs.recompute import GoldRecompute, Range, SilverRecompute
 from lakehouse.jobs.reconcile import Late, Reconciler, late, touched_ranges, uncounted
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake
 from tests.rows import after, metric, reading, table
 from tests.unit.lakehouse.test_checkpoint import finish, plan
 

@@ -6,8 +6,9 @@ from threading import Thread
 import pyarrow as pa
 import pytest
 
+from lakehouse.commit import Note, Step
 from lakehouse.ledger import project
-from lakehouse.tables import Lake, Note, Step
+from lakehouse.tables import Lake
 from specs.errors import Fenced
 from tests.rows import reading, segment, table
 
