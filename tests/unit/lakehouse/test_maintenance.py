@@ -20,7 +20,7 @@ from tests.rows import after, metric, reading, table
 BRONZE, SILVER, LEDGER = "bronze.traffic_event", "silver.segment_metric", "ops.ledger"
 NOTE = Note(job="test", spec_version="v", verdicts={"landed": 1})
 RULES = "log_hours: 1 ", "replaced_file_hours: 1 "
-COMMITS, ROUND = 160, 40
+COMMITS, ROUND = 80, 40
 
 
 @pytest.fixture
