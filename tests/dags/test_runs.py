@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
+from lakehouse.checksum import Checksum, checksum
 from lakehouse.jobs.reconcile import uncounted
 from lakehouse.runtime import process
 from lakehouse.runtime.pipeline import PIPELINE
 from lakehouse.runtime.stack import SERVERS, up
-from lakehouse.sql import select
 from lakehouse.tables import Lake
 from ml.registry import alias_versions, versions
 from tests.dags.conftest import HISTORY, LATE, START, STREAMED, Lakehouse
@@ -82,20 +82,9 @@ def late_windows(lake: Lake) -> list[datetime]:
     return uncounted(lake, [START + number * size for number in range(count)])
 
 
-def checksums(lake: Lake) -> dict[str, tuple[int, int]]:
-    """Rows and a checksum, whatever their order, of the days of `STREAMED`; stamps left out."""
-    found = {}
-    begin, end = STREAMED
-    for name in (SILVER, SCORES, KPI):
-        table = lake.table(name)
-        table.refresh()
-        stamps = {column.name for column in table.spec.columns if column.stamp} | {"revision"}
-        columns = ", ".join(name for name in table.schema.names if name not in stamps)
-        query = f"""SELECT count(*) AS n, bit_xor(hash({columns}))::HUGEINT AS x FROM t
-            WHERE window_start >= TIMESTAMPTZ '{begin}' AND window_start < TIMESTAMPTZ '{end}'"""
-        (row,) = select(query, t=table.dataset()).to_pylist()
-        found[name] = (row["n"], int(row["x"] or 0))
-    return found
+def checksums(lake: Lake) -> dict[str, Checksum]:
+    """Of the days of `STREAMED`."""
+    return {name: checksum(lake, name, *STREAMED) for name in (SILVER, SCORES, KPI)}
 
 
 def models(lakehouse: Lakehouse) -> set[int]:
@@ -104,7 +93,7 @@ def models(lakehouse: Lakehouse) -> set[int]:
 
 
 @pytest.fixture(scope="module")
-def more_days(lakehouse: Lakehouse) -> dict[str, tuple[int, int]]:
+def more_days(lakehouse: Lakehouse) -> dict[str, Checksum]:
     """Two more days, streamed with the model until they are final; their checksums.
 
     With them come late readings of the days before.
@@ -175,16 +164,16 @@ def test_the_scheduler_trains_once_however_often_gold_is_told(
 
 
 def test_a_backfill_by_airflow_gives_the_streams_rows_and_sets_off_no_training(
-    lakehouse: Lakehouse, more_days: dict[str, tuple[int, int]],
+    lakehouse: Lakehouse, more_days: dict[str, Checksum],
     switched_on: Callable[[str], None],
 ) -> None:  # fmt: skip
-    assert min(count for count, _ in more_days.values()) >= 500
+    assert min(found.rows for found in more_days.values()) >= 500
     begin, end = STREAMED
-    for name in more_days:
+    for name, streamed in more_days.items():
         folder = lakehouse.lake().folder(name)
         within = f"window_start >= '{begin.isoformat()}' AND window_start < '{end.isoformat()}'"
-        assert DeltaTable(folder).delete(within)["num_deleted_rows"] == more_days[name][0]
-    assert set(checksums(lakehouse.lake()).values()) == {(0, 0)}
+        assert DeltaTable(folder).delete(within)["num_deleted_rows"] == streamed.rows
+    assert {found.rows for found in checksums(lakehouse.lake()).values()} == {0}
 
     switched_on("retrain_congestion")
     switched_on("backfill_silver_gold")
@@ -212,9 +201,7 @@ def test_a_backfill_by_airflow_gives_the_streams_rows_and_sets_off_no_training(
     assert models(lakehouse) == {1}
 
 
-def test_late_readings_are_brought_in(
-    lakehouse: Lakehouse, more_days: dict[str, tuple[int, int]]
-) -> None:
+def test_late_readings_are_brought_in(lakehouse: Lakehouse, more_days: dict[str, Checksum]) -> None:
     assert late_windows(lakehouse.lake()) != []
     states = lakehouse.run_here("reconcile_late")
     assert states == {"reconcile": "success", "lineage": "success"}
