@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,15 +58,15 @@ def environment(settings: Settings, port: int) -> Mapping[str, str]:
         "API__HOST": LOOPBACK,
         "API__PORT": str(port),
         "API__WORKERS": "1",
-        "API__SECRET_KEY_CMD": f"cat {home / 'secret_key'}",
-        "API_AUTH__JWT_SECRET_CMD": f"cat {home / 'jwt_secret'}",
+        "API__SECRET_KEY_CMD": _cat(home / "secret_key"),
+        "API_AUTH__JWT_SECRET_CMD": _cat(home / "jwt_secret"),
         "CORE__AUTH_MANAGER":
             "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "CORE__DAG_DISCOVERY_SAFE_MODE": "False",  # it skips files that do not say "airflow"
         "CORE__EXECUTION_API_SERVER_URL": f"http://{LOOPBACK}:{port}/execution/",
         "CORE__EXECUTOR": "LocalExecutor",
-        "CORE__FERNET_KEY_CMD": f"cat {home / 'fernet_key'}",
+        "CORE__FERNET_KEY_CMD": _cat(home / "fernet_key"),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__PARALLELISM": "2",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(password_file(settings)),
@@ -117,6 +118,11 @@ def _prepare(settings: Settings, port: int) -> Launch:
 
 def _home(settings: Settings) -> Path:
     return settings.home / "airflow"
+
+
+def _cat(path: Path) -> str:
+    """Command, as Airflow takes it, that prints a file."""
+    return shlex.join(("cat", str(path)))
 
 
 def _fernet_key() -> str:
