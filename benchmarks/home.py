@@ -78,8 +78,9 @@ def server_home(servers: tuple[Server, ...]) -> Iterator[BenchHome]:
     """Have a home with ``servers``, and nothing of it afterwards."""
     with tempfile.TemporaryDirectory(prefix="traffic-bench-") as folder:
         settings = Settings(
-            home=Path(folder), kafka_port=steady_port(), mlflow_port=0, trino_port=0
-        )
+            home=Path(folder), kafka_port=steady_port(), mlflow_port=0, trino_port=0,
+            airflow_port=0,
+        )  # fmt: skip
         with stack.running(settings, servers) as endpoints:
             yield BenchHome(settings, load_specs(), endpoints)
 

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml.mlflow_client import answered, mlflow_module
 from ml.run_record import nested_metrics
-from ml.score import LoadedModel
-from ml.stored import MODEL_FILE, load_model
 from specs.errors import WrongInput
 from specs.loader import Specs
+
+if TYPE_CHECKING:
+    from ml.score import LoadedModel
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 """Who scores; who scores in its shadow; who scored before, for a rollback."""
@@ -135,13 +136,16 @@ def resolve(tracking_uri: str, specs: Specs, model: str) -> int:
     return version
 
 
-def load_version(tracking_uri: str, specs: Specs, version: int) -> LoadedModel:
+def load_version(tracking_uri: str, specs: Specs, version: int) -> "LoadedModel":
     """Load one version.
 
     Raises:
         Unavailable: the registry does not answer.
         WrongInput: what it holds is no congestion model, or is made of types not trusted.
     """
+    from ml.score import LoadedModel
+    from ml.stored import MODEL_FILE, load_model
+
     name = specs.ml.model_name
     mlflow = mlflow_module()
     mlflow.set_tracking_uri(tracking_uri)  # a `models:` address is looked up at the default one
@@ -166,7 +170,7 @@ def load_version(tracking_uri: str, specs: Specs, version: int) -> LoadedModel:
         return LoadedModel(name, version, load_model(path), table, trained_at)
 
 
-def champion(tracking_uri: str, specs: Specs) -> LoadedModel | None:
+def champion(tracking_uri: str, specs: Specs) -> "LoadedModel | None":
     """Load the champion; None only where the alias is not set.
 
     Raises:

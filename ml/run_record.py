@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from ml.train import Metrics, TrainedModel
+if TYPE_CHECKING:
+    from ml.train import Metrics, TrainedModel
 
 
-def params(trained: TrainedModel) -> dict[str, str]:
+def params(trained: "TrainedModel") -> dict[str, str]:
     """What a person compares runs by; the whole spec is in the artifact ``ml_spec.json``."""
     spec, split = trained.model.spec, trained.split
     counts = {
@@ -31,7 +33,7 @@ def params(trained: TrainedModel) -> dict[str, str]:
     }  # fmt: skip
 
 
-def flat_metrics(metrics: Metrics) -> dict[str, float]:
+def flat_metrics(metrics: "Metrics") -> dict[str, float]:
     """Metrics under names such as ``brier_15min_model``; undefined ones are left out."""
     return {
         f"{metric}_{horizon}min_{forecaster}": value

@@ -130,6 +130,16 @@ def recovery(
     sys.exit(finish("recovery", measure(load), as_json=as_json))
 
 
+@app.command()
+def retrain(as_json: Json = False) -> None:
+    """Have Airflow retrain on the demo's two weeks; exit 1 if the books do not balance."""
+    from benchmarks.report import finish
+    from benchmarks.retrain import measure
+
+    _clean_up_on_signals()
+    sys.exit(finish("retrain", measure(), as_json=as_json))
+
+
 def _clean_up_on_signals() -> None:
     """End like after Ctrl-C: every `with` block closes what it opened."""
     for number in (signal.SIGTERM, signal.SIGHUP):

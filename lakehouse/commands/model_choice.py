@@ -115,24 +115,26 @@ def refresh(
 
 def _verdict(model: str = CHALLENGER) -> dict[str, Any]:
     """What the promotion rule says of a model; that there is no challenger is an answer too."""
-    from lakehouse.jobs.outcomes import Outcomes
     from lakehouse.services import mlflow_uri
     from lakehouse.settings import Settings
-    from lakehouse.tables import Lake
-    from ml.promotion import verdict
     from ml.registry import alias_versions, resolve, show
     from specs.loader import load_specs
 
-    settings = Settings()
-    lake, uri = Lake(settings.lake, load_specs()), mlflow_uri(settings)
-    if model == CHALLENGER and CHALLENGER not in alias_versions(uri, lake.specs):
+    settings, specs = Settings(), load_specs()
+    uri = mlflow_uri(settings)
+    if model == CHALLENGER and CHALLENGER not in alias_versions(uri, specs):
         return {"model_version": None, "is_better": False, "reasons": ["no model is challenger"]}
-    version = resolve(uri, lake.specs, model)
+    from lakehouse.jobs.outcomes import Outcomes
+    from lakehouse.tables import Lake
+    from ml.promotion import verdict
+
+    lake = Lake(settings.lake, specs)
+    version = resolve(uri, specs, model)
     outcomes = Outcomes(lake)
     outcomes.fill()
-    report = show(uri, lake.specs, str(version))
+    report = show(uri, specs, str(version))
     took = None if report is None else report.run_metrics.get("scoring_ms")
-    found = verdict(outcomes.duel(version), took, lake.specs.ml.promotion)
+    found = verdict(outcomes.duel(version), took, specs.ml.promotion)
     return {"model_version": version, **found.plain()}
 
 

@@ -4,12 +4,14 @@ import http.client
 import json
 import os
 import secrets
-import subprocess
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from lakehouse.runtime import process
+from lakehouse.runtime.program import run_program
+from lakehouse.runtime.secret_file import keep_secret
 from lakehouse.runtime.server import LOOPBACK, Launch, Server
 from lakehouse.settings import Settings
 from specs.errors import Unavailable
@@ -19,7 +21,6 @@ PROGRAMS = PROJECT / ".venv" / "bin"
 USER = "admin"
 PROBE_SECONDS = 15.0
 COMMAND_SECONDS = 600.0
-QUOTED_LINES = 12
 PARTS = ("metadatabase", "scheduler", "dag_processor")
 
 
@@ -57,15 +58,15 @@ def environment(settings: Settings, port: int) -> Mapping[str, str]:
         "API__HOST": LOOPBACK,
         "API__PORT": str(port),
         "API__WORKERS": "1",
-        "API__SECRET_KEY_CMD": f"cat {home / 'secret_key'}",
-        "API_AUTH__JWT_SECRET_CMD": f"cat {home / 'jwt_secret'}",
+        "API__SECRET_KEY_CMD": _cat(home / "secret_key"),
+        "API_AUTH__JWT_SECRET_CMD": _cat(home / "jwt_secret"),
         "CORE__AUTH_MANAGER":
             "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "CORE__DAG_DISCOVERY_SAFE_MODE": "False",  # it skips files that do not say "airflow"
         "CORE__EXECUTION_API_SERVER_URL": f"http://{LOOPBACK}:{port}/execution/",
         "CORE__EXECUTOR": "LocalExecutor",
-        "CORE__FERNET_KEY_CMD": f"cat {home / 'fernet_key'}",
+        "CORE__FERNET_KEY_CMD": _cat(home / "fernet_key"),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__PARALLELISM": "2",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(password_file(settings)),
@@ -101,12 +102,15 @@ def _prepare(settings: Settings, port: int) -> Launch:
     home = _home(settings)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("secret_key", "jwt_secret"):
-        _keep_secret(home / name, secrets.token_urlsafe(48))
-    _keep_secret(home / "fernet_key", _fernet_key())
+        keep_secret(home / name, secrets.token_urlsafe(48))
+    keep_secret(home / "fernet_key", _fernet_key())
     password = secrets.token_urlsafe(24)
-    is_new = _keep_secret(password_file(settings), json.dumps({USER: password}))
+    is_new = keep_secret(password_file(settings), json.dumps({USER: password}))
     started = environment(settings, port)
-    _run("db", "migrate", environment=started)
+    run_program(
+        "airflow db migrate", (str(PROGRAMS / "airflow"), "db", "migrate"), started,
+        seconds=COMMAND_SECONDS,
+    )  # fmt: skip
     if is_new:
         print(f"airflow: user {USER}, password {password} (shown once)", file=sys.stderr)
     return Launch((str(PROGRAMS / "python"), "-P", str(PROJECT / "serve.py")), started)
@@ -116,32 +120,15 @@ def _home(settings: Settings) -> Path:
     return settings.home / "airflow"
 
 
+def _cat(path: Path) -> str:
+    """Command, as Airflow takes it, that prints a file."""
+    return shlex.join(("cat", str(path)))
+
+
 def _fernet_key() -> str:
     from cryptography.fernet import Fernet
 
     return Fernet.generate_key().decode()
-
-
-def _keep_secret(path: Path, text: str) -> bool:
-    """Have a secret there, ``text`` if there is none; whether it is new."""
-    if path.exists():
-        return False
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    return True
-
-
-def _run(*arguments: str, environment: Mapping[str, str]) -> None:
-    try:
-        done = subprocess.run(  # noqa: S603  (nothing in it comes from outside)
-            [str(PROGRAMS / "airflow"), *arguments], env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"airflow has not ended after {COMMAND_SECONDS:g} s") from error
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-QUOTED_LINES:]
-        raise Unavailable("\n".join((f"airflow {arguments[0]} failed:", *last)))
 
 
 AIRFLOW = Server(

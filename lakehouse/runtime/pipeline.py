@@ -1,12 +1,11 @@
 """Lander and stream as processes that `traffic up` starts, watches over and ends."""
 
-import subprocess
 import sys
 from functools import partial
 
+from lakehouse.runtime.program import run_program
 from lakehouse.runtime.server import LOOPBACK, Launch, Server, answers_ok
 from lakehouse.settings import Settings
-from specs.errors import Unavailable
 
 PROGRAM = (sys.executable, "-P", "-m", "lakehouse")
 PROBE_SECONDS = 5.0
@@ -20,21 +19,10 @@ def _prepare(command: str, settings: Settings, port: int) -> Launch:
     environment["TRAFFIC_METRICS_PORT"] = str(port)
     if command == "land":
         environment.setdefault("TRAFFIC_LAND_MEMBER", MEMBER)
-        _create_topics(environment)
+        # those that exist stay
+        command_line = (*PROGRAM, "topic", "create")
+        run_program("traffic topic create", command_line, environment, seconds=COMMAND_SECONDS)
     return Launch((*PROGRAM, command), environment)
-
-
-def _create_topics(environment: dict[str, str]) -> None:
-    """Have the topics of the specs; those that exist stay."""
-    try:
-        done = subprocess.run(  # noqa: S603  (our own command)
-            [*PROGRAM, "topic", "create"], env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"topics were not created in {COMMAND_SECONDS:g} s") from error
-    if done.returncode:
-        raise Unavailable(f"topics cannot be created: {done.stderr.strip()}")
 
 
 def _answers(port: int) -> bool:

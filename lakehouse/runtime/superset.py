@@ -2,13 +2,14 @@
 
 import os
 import secrets
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from lakehouse.runtime import process
+from lakehouse.runtime.program import run_program
+from lakehouse.runtime.secret_file import keep_secret
 from lakehouse.runtime.server import LOOPBACK, Launch, Server, answers_ok
 from lakehouse.settings import Settings
 from lakehouse.trino.client import Endpoint
@@ -22,7 +23,6 @@ PROBE_SECONDS = 15.0
 COMMAND_SECONDS = 600.0
 """Making the database takes half a minute on an idle machine."""
 
-QUOTED_LINES = 12
 TRINO_USER = "superset"
 START_HINT = "start both with `traffic up --with trino --with superset`"
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -63,8 +63,8 @@ def _prepare(settings: Settings, port: int) -> Launch:
 
 def _make(settings: Settings, folder: Path, environment: Mapping[str, str]) -> None:
     """Make the database with its admin, whose password is shown here and nowhere else."""
-    _keep_secret(folder / "secret_key")
-    _keep_secret(password_file(settings))
+    for path in (folder / "secret_key", password_file(settings)):
+        keep_secret(path, secrets.token_urlsafe(32))
     password = password_file(settings).read_text()
     _run("superset", "db", "upgrade", environment=environment)
     _run(
@@ -149,25 +149,9 @@ def _environment(folder: Path, settings: Settings) -> dict[str, str]:
     }
 
 
-def _keep_secret(path: Path) -> None:
-    """Have a random secret there."""
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32))
-
-
 def _run(program: str, *arguments: str, environment: Mapping[str, str]) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603  (nothing in it comes from outside)
-            [str(PROGRAMS / program), *arguments], env=environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"{program} has not ended after {COMMAND_SECONDS:g} s") from error
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-QUOTED_LINES:]
-        raise Unavailable("\n".join((f"{program} {arguments[0]} failed:", *last)))
-    return done.stdout
+    command = (str(PROGRAMS / program), *arguments)
+    return run_program(f"{program} {arguments[0]}", command, environment, seconds=COMMAND_SECONDS)
 
 
 SUPERSET = Server(

@@ -1,19 +1,23 @@
 """One Kafka, MLflow and Airflow on a small lake, for all tests of this group."""
 
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import pytest
-import requests
 
 from lakehouse.runtime import airflow, process
 from lakehouse.runtime.airflow import AIRFLOW, PROGRAMS
-from lakehouse.runtime.stack import SERVERS, endpoints, running
+from lakehouse.runtime.airflow_api import AirflowApi
+from lakehouse.runtime.stack import endpoints, running, up
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from specs.loader import Specs
@@ -36,6 +40,8 @@ class Lakehouse:
 
     settings: Settings
     specs: Specs
+    said: io.StringIO = field(default_factory=io.StringIO)
+    """What the start of Airflow told the person who started it."""
 
     def traffic(self, *arguments: str) -> str:
         """What a command of ours prints."""
@@ -57,14 +63,13 @@ class Lakehouse:
         """Fresh snapshots of the tables."""
         return Lake(self.settings.lake, self.specs)
 
-    def land(self, start: datetime, length: timedelta, *disturbance: str) -> None:
-        """Readings of the city to Kafka, and on to bronze."""
+    def produce(self, start: datetime, length: timedelta, *disturbance: str) -> None:
+        """Readings of the city to Kafka."""
         self.traffic(
             "produce", "simulate", "--segments", str(SEGMENTS), "--unpaced",
             "--rate", str(SEGMENTS / INTERVAL_SECONDS), "--seconds", str(length.total_seconds()),
             "--start", start.strftime("%Y-%m-%dT%H:%M:%S"), *disturbance,
         )  # fmt: skip
-        self.traffic("land", "--once")
 
     def run_here(
         self, dag_id: str, *, at: datetime | None = None, **conf: Any
@@ -74,47 +79,21 @@ class Lakehouse:
         if conf:
             arguments += ["--conf", json.dumps(conf)]
         self.airflow("dags", "test", dag_id, *arguments)
-        (newest, *_) = self.runs(dag_id)
+        (newest, *_) = self.api.runs(dag_id)
         assert newest["state"] == "success"
         return self.tasks(dag_id, newest["dag_run_id"])
 
-    def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """The DAG's runs, newest first."""
-        found = self.get(f"/dags/{dag_id}/dagRuns", order_by="-id")["dag_runs"]
-        return list(found)
-
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
         """State of each task of a run; of a mapped one of each day, as ``id[number]``."""
-        found = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
         return {
             one["task_id"] + ("" if one["map_index"] < 0 else f"[{one['map_index']}]"): one["state"]
-            for one in found
+            for one in self.api.tasks(dag_id, run_id)
         }
 
-    def get(self, path: str, **query: Any) -> Any:
-        """Ask Airflow's API."""
-        return self._asked("GET", path, params=query)
-
-    def patch(self, path: str, **body: Any) -> Any:
-        """Change something by Airflow's API."""
-        return self._asked("PATCH", path, json=body)
-
-    def post(self, path: str, **body: Any) -> Any:
-        """Make something by Airflow's API."""
-        return self._asked("POST", path, json=body)
-
-    def _asked(self, method: str, path: str, **more: Any) -> Any:
-        login = json.loads(airflow.password_file(self.settings).read_text())
-        ((user, password),) = login.items()
-        told = requests.post(
-            f"{self.url}/auth/token", json={"username": user, "password": password}, timeout=60
-        )
-        headers = {"Authorization": f"Bearer {told.json()['access_token']}"}
-        answer = requests.request(
-            method, f"{self.url}/api/v2{path}", headers=headers, timeout=60, **more
-        )
-        assert answer.ok, answer.text
-        return answer.json()
+    @cached_property
+    def api(self) -> AirflowApi:
+        """Airflow's API."""
+        return AirflowApi(self.url, airflow.password_file(self.settings))
 
 
 def _ran(command: list[str], environment: Mapping[str, str]) -> str:
@@ -132,11 +111,20 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory, specs: Specs) -> Iterato
     settings = Settings(
         home=tmp_path_factory.mktemp("dags"), kafka_port=0, mlflow_port=0, airflow_port=0
     )
-    with running(settings, (*SERVERS, AIRFLOW)):
+    with running(settings):
         made = Lakehouse(settings, specs)
-        made.traffic("topic", "create")
-        made.traffic("segment", "load", "simulator", "--segments", str(SEGMENTS))
-        made.land(START, HISTORY, "--duplicate", "0.02", "--malformed", "0.02")
-        made.traffic("stream", "--once")
+        with ThreadPoolExecutor(1) as beside:
+            history = beside.submit(_stream_history, made)
+            with redirect_stderr(made.said):
+                up(settings, [AIRFLOW])
+            history.result()
         yield made
     assert process.members(settings.run) == {}, "`traffic down` leaves nothing behind"
+
+
+def _stream_history(lakehouse: Lakehouse) -> None:
+    lakehouse.traffic("topic", "create")
+    lakehouse.traffic("segment", "load", "simulator", "--segments", str(SEGMENTS))
+    lakehouse.produce(START, HISTORY, "--duplicate", "0.02", "--malformed", "0.02")
+    lakehouse.traffic("land", "--once")
+    lakehouse.traffic("stream", "--once")

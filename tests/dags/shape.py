@@ -1,7 +1,11 @@
-"""Run by Airflow's own Python: prints what the DAGs of a folder are, as JSON."""
+"""Run by Airflow's own Python: prints what the DAGs of a folder are, as JSON.
+
+Also, of each (parameters, start, end) of a list, what `backfill_silver_gold` makes of it.
+"""
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import airflow
@@ -9,7 +13,7 @@ from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.providers.standard.operators.bash import BashOperator
 
 
-def main(folder: str) -> None:
+def main(folder: str, backfills: str) -> None:
     """Parse the folder as the DAG processor does."""
     bag = BundleDagBag(dag_folder=folder, bundle_path=Path(folder), bundle_name="dags")
     dags = {
@@ -24,9 +28,19 @@ def main(folder: str) -> None:
         }
         for dag in bag.dags.values()
     }  # fmt: skip
+    days = bag.dags["backfill_silver_gold"].get_task("days").python_callable
     print(json.dumps({
         "dags": dags, "errors": bag.import_errors, "path": sys.path, "airflow": airflow.__file__,
+        "days": [days_or_error(days, *asked) for asked in json.loads(backfills)],
     }))  # fmt: skip
+
+
+def days_or_error(days: object, params: dict, start: str, end: str) -> object:
+    """The tasks' environments, or why there are none."""
+    try:
+        return days(params, datetime.fromisoformat(start), datetime.fromisoformat(end))
+    except ValueError as error:
+        return str(error)
 
 
 def shape(task: object) -> dict:
@@ -49,4 +63,4 @@ def shape(task: object) -> dict:
     }
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])

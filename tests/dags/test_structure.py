@@ -19,6 +19,16 @@ from specs.loader import Specs
 ROOT = Path(__file__).parents[2]
 SHAPE = Path(__file__).with_name("shape.py")
 FOLDER = airflow.PROJECT / "dags"
+NO_DAYS = {"from": None, "to": None, "source": None}
+BACKFILLS: list[tuple[dict[str, Any], str, str]] = [
+    (NO_DAYS | given, "2024-05-07T00:00:00+00:00", "2024-05-08T00:00:00+00:00")
+    for given in (
+        {}, {"from": "2024-05-08", "to": "2024-05-10", "source": "simulator"},
+        {"from": "2024-05-08"}, {"from": "2024-05-10", "to": "2024-05-10"},
+        {"from": "2024-01-01", "to": "2024-06-01"},
+    )
+]  # fmt: skip
+"""Parameters and data interval of runs of `backfill_silver_gold`."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +42,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     finally:
         patched.undo()
     done = subprocess.run(
-        [str(airflow.PROGRAMS / "python"), "-P", str(SHAPE), str(FOLDER)], env=environment,
+        [str(airflow.PROGRAMS / "python"), "-P", str(SHAPE), str(FOLDER), json.dumps(BACKFILLS)],
+        env=environment,
         capture_output=True, text=True, check=False, timeout=240, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -129,6 +140,19 @@ def test_gold_is_told_by_what_changes_it_and_heard_by_the_training(found: dict[s
         name for name, dag in found["dags"].items() if dag["timetable"] == "AssetOrTimeSchedule"
     }
     assert heard == {"retrain_congestion"}
+
+
+def test_a_backfill_takes_its_days_one_by_one(found: dict[str, Any], specs: Specs) -> None:
+    own, asked, half, none, many = found["days"]
+    assert own == [{"FROM": "2024-05-07", "TO": "2024-05-08"}]
+    assert asked == [
+        {"FROM": "2024-05-08", "TO": "2024-05-09", "SOURCE": "simulator"},
+        {"FROM": "2024-05-09", "TO": "2024-05-10", "SOURCE": "simulator"},
+    ]
+    assert half == "give both `from` and `to`, or neither"
+    most = specs.ops.airflow.max_backfill_days
+    assert none == f"from 2024-05-10 to 2024-05-10 is 0 days; 1 to {most} can be asked for"
+    assert many == f"from 2024-01-01 to 2024-06-01 is 152 days; 1 to {most} can be asked for"
 
 
 def test_the_order_of_tasks(found: dict[str, Any]) -> None:

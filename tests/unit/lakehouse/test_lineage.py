@@ -1,7 +1,6 @@
 """Lineage says what the books say, once, in the words of the OpenLineage standard."""
 
 import json
-import re
 import threading
 import typing
 from collections.abc import Iterator
@@ -9,14 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import attr
 import pytest
-from openlineage.client.facet_v2 import (
-    dataset_version_dataset,
-    job_type_job,
-    nominal_time_run,
-    output_statistics_output_dataset,
-)
 from openlineage.client.generated import base
 
 from lakehouse.commit import Note
@@ -35,6 +27,7 @@ from lakehouse.lineage import (
 from lakehouse.tables import Lake
 from ml.registry import ModelReport
 from specs.errors import Unavailable
+from tests.openlineage_schema import assert_is_a
 from tests.rows import after, table
 
 NOTE = Note(job="ledger", spec_version="t")
@@ -135,57 +128,6 @@ def told_lines(lake: Lake, folder: Path) -> list[dict[str, Any]]:
     lines = target.read_text().splitlines()
     assert len(lines) == count == 2 * len(all_runs)
     return [json.loads(line) for line in lines]
-
-
-FACETS = {
-    "nominalTime": nominal_time_run.NominalTimeRunFacet,
-    "jobType": job_type_job.JobTypeJobFacet,
-    "version": dataset_version_dataset.DatasetVersionDatasetFacet,
-    "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet,
-}
-"""Each has a published schema of its own, by the key that the standard gives it."""
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
-URI = re.compile(r"[a-z][a-z0-9+.-]*:\S+")
-FORMATS = {
-    "eventTime": MOMENT, "nominalStartTime": MOMENT, "nominalEndTime": MOMENT,
-    "producer": URI, "_producer": URI, "schemaURL": URI, "_schemaURL": URI,
-    "runId": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
-    "eventType": re.compile("START|RUNNING|COMPLETE|ABORT|FAIL|OTHER"),
-    "processingType": re.compile("BATCH|STREAMING|SERVICE"),
-}  # fmt: skip
-"""What the published schemas ask of a text: RFC 3339, an absolute URI, a UUID, one of a list."""
-
-
-def assert_is_a(kind: Any, told: Any) -> None:
-    """Hold JSON against a class that was generated from the published schema, all the way down."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if attr.has(kind):
-        fields = attr.fields_dict(kind)
-        hints = typing.get_type_hints(kind)
-        extra = issubclass(kind, base.BaseFacet)  # facets are open: each has its own schema
-        assert extra or set(told) <= set(fields), f"{kind.__name__}: {set(told) - set(fields)}"
-        required = {
-            name for name, field in fields.items()
-            if field.default is attr.NOTHING or name in ("producer", "_producer", "_schemaURL")
-        }  # fmt: skip
-        assert required <= set(told), f"{kind.__name__} lacks {required - set(told)}"
-        for name, value in told.items():
-            if name in FORMATS:
-                assert FORMATS[name].fullmatch(value), f"{kind.__name__}.{name}: {value}"
-            if name in fields:
-                assert_is_a(hints[name], value)
-        assert told.get("_schemaURL") == kind._get_schema() or not extra
-    elif origin is list:
-        for one in told:
-            assert_is_a(arguments[0], one)
-    elif origin is dict:
-        for key, one in told.items():
-            assert issubclass(FACETS[key], arguments[1]), f"{key} is no {arguments[1].__name__}"
-            assert_is_a(FACETS[key], one)
-    elif arguments:  # a union with None
-        assert_is_a(next(a for a in arguments if a is not type(None)), told)
-    elif isinstance(kind, type) and kind in (str, int, bool):
-        assert type(told) is kind
 
 
 def test_events_are_what_the_standard_says(busy: Lake, tmp_path: Path) -> None:
