@@ -85,7 +85,10 @@ def land(once: Once = False) -> None:
     specs = load_specs()
     metrics = Metrics(specs.ops, "lander")
     lander = Lander(Lake(settings.lake, specs, metrics), kafka_bootstrap(settings), pace, member)
-    with exposed(metrics, "lander", port=settings.metrics_port, targets=settings.targets):
+    with exposed(
+        metrics, "lander", port=settings.metrics_port, targets=settings.targets,
+        host=settings.metrics_host,
+    ):  # fmt: skip
         try:
             lander.run_once(stopped) if once else lander.run(stopped)
         finally:
@@ -122,7 +125,10 @@ def stream(once: Once = False) -> None:
     spark = session(settings)
     reconcile = _reconciliation(spark, settings, models, metrics)
     watch_model(metrics, models)
-    with exposed(metrics, "stream", port=settings.metrics_port, targets=settings.targets):
+    with exposed(
+        metrics, "stream", port=settings.metrics_port, targets=settings.targets,
+        host=settings.metrics_host,
+    ):  # fmt: skip
         query = stream.start(spark, pace, once=once)
         progress = StreamProgress(metrics, query)
 
