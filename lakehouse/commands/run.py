@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,14 +86,14 @@ def land(once: Once = False) -> None:
     specs = load_specs()
     metrics = Metrics(specs.ops, "lander")
     lander = Lander(Lake(settings.lake, specs, metrics), kafka_bootstrap(settings), pace, member)
-    with exposed(
-        metrics, "lander", port=settings.metrics_port, targets=settings.targets,
-        host=settings.metrics_host,
+    with (
+        closing(lander),
+        exposed(
+            metrics, "lander", port=settings.metrics_port, targets=settings.targets,
+            host=settings.metrics_host,
+        ),
     ):  # fmt: skip
-        try:
-            lander.run_once(stopped) if once else lander.run(stopped)
-        finally:
-            lander.close()
+        lander.run_once(stopped) if once else lander.run(stopped)
     print(json.dumps(lander.report()))
 
 

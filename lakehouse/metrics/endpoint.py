@@ -48,7 +48,7 @@ def exposed(
         The port.
 
     Raises:
-        Unavailable: the port is taken.
+        Unavailable: the port is taken, or the folder cannot be written.
     """
     interface = LOOPBACK if host in LOOPBACK_NAMES else EVERY_INTERFACE
     handler = _handler(metrics, {host, *LOOPBACK_NAMES})
@@ -59,6 +59,14 @@ def exposed(
             f"metrics: cannot listen on {host}:{port}: {error.strerror}; set"
             " TRAFFIC_METRICS_PORT to a free port, or to 0 for any"
         ) from error
+    try:
+        target = _announce(targets, process, f"{host}:{server.server_port}")
+    except OSError as error:
+        server.server_close()
+        raise Unavailable(
+            f"metrics: cannot write to {targets}: {error.strerror}; set TRAFFIC_HOME to a folder"
+            " that can be written"
+        ) from error
     sys.setswitchinterval(SWITCH_SECONDS)
     ended = threading.Event()
     metrics.look_at_process()
@@ -66,7 +74,6 @@ def exposed(
         ("metrics", server.serve_forever), ("process", lambda: _sample(metrics, ended))
     ):  # fmt: skip
         threading.Thread(target=run, name=name, daemon=True).start()
-    target = _announce(targets, process, f"{host}:{server.server_port}")
     try:
         yield server.server_port
     finally:

@@ -154,6 +154,16 @@ def test_prometheus_finds_the_process_and_reads_it(metrics: Metrics, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["stream-999999999.json"]
 
 
+def test_a_folder_that_cannot_be_written_is_named(metrics: Metrics, tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    targets = tmp_path / "run" / "targets"
+    with (
+        pytest.raises(Unavailable, match=f"cannot write to {targets}: Not a directory"),
+        exposed(metrics, "lander", port=0, targets=targets),
+    ):
+        pass
+
+
 def test_under_another_name_than_loopbacks_it_answers_to_that_name_too(
     metrics: Metrics, tmp_path: Path
 ) -> None:
