@@ -167,6 +167,13 @@ def test_every_service_has_a_health_check_or_a_reason_for_none(services: dict[st
             assert re.search(r"^HEALTHCHECK --", dockerfile.read_text(), re.MULTILINE), name
 
 
+def test_who_keeps_tables_or_state_has_a_home_that_can_be_written(services: dict[str, Any]) -> None:
+    for name, service in of_ours(services).items():
+        targets = {volume["target"] for volume in service.get("volumes", [])}
+        if any(target.startswith("/var/lib/traffic/lake") for target in targets):
+            assert "/var/lib/traffic" in targets, name
+
+
 def test_what_is_waited_for_can_come_true(services: dict[str, Any]) -> None:
     for name, service in services.items():
         for needed, wait in service.get("depends_on", {}).items():
