@@ -3,6 +3,8 @@ PYTHON ?= python3
 TRAFFIC = .venv/bin/traffic
 RUN = .venv/bin/python -m
 
+SCANNED = specs quality ml ingestion lakehouse benchmarks airflow/dags airflow/serve.py superset/*.py deploy
+
 .PHONY: help install demo test test-quick test-spark test-stack test-apps test-dags test-chaos test-accidents superset airflow lint bench chaos fuzz soak clean
 
 help:  ## show this
@@ -19,13 +21,15 @@ install: .venv/installed  ## install the locked dependencies into .venv
 demo: install  ## the whole lakehouse on two weeks of New York traffic
 	$(TRAFFIC) demo
 
-lint: install  ## style, types, import rules, specs
+lint: install  ## style, types, import rules, specs, secrets
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(TRAFFIC) specs check
 	$(TRAFFIC) ops build --check
+	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml --severity-level medium $(SCANNED)
+	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files 'uv\.lock$$|artifacts\.yaml$$'
 
 test-quick: install  ## tests without a JVM, under a minute
 	$(RUN) pytest tests/unit

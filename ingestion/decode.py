@@ -90,7 +90,7 @@ class EventDecoder:
                     raise msgspec.DecodeError
                 events.append(decode(value.decode()))  # msgspec skips unknown keys unseen
                 kept.append(index)
-            except (msgspec.MsgspecError, ValueError) as error:
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 unreadable.append(Unreadable(index, *_diagnose(value, limit, error)))
         readable = [records[index] for index in kept] if unreadable else records
         columns = self._read(events)
@@ -133,6 +133,7 @@ def _diagnose(value: bytes | None, limit: int, error: Exception) -> tuple[str, s
         value.decode()
     except UnicodeDecodeError as bad:
         return "value_is_utf8", f"the value is not UTF-8: {bad.reason} at byte {bad.start}"
-    if isinstance(error, msgspec.ValidationError):
-        return "value_has_shape", str(error)
+    if isinstance(error, msgspec.ValidationError | RecursionError):
+        too_deep = isinstance(error, RecursionError)
+        return "value_has_shape", "the value is nested too deeply" if too_deep else str(error)
     return "value_is_json", f"the value is not JSON: {error}"

@@ -86,13 +86,16 @@ class TopicAdmin:
                 time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def create(self, specs: Specs, partitions: int = DEFAULT_PARTITIONS) -> list[str]:
+    def create(
+        self, specs: Specs, partitions: int = DEFAULT_PARTITIONS, replicas: int = 1
+    ) -> list[str]:
         """Create the topics of the specs and their dead-letter topics; one that exists stays.
 
         Args:
             specs: topics, and how long each keeps its messages (a topic that ``ops.yaml`` does
                 not name keeps them as long as the broker's default).
-            partitions: of each new topic; every topic has one replica.
+            partitions: of each new topic.
+            replicas: of each partition, on brokers of their own.
 
         Returns:
             Names of the topics that were created, sorted.
@@ -104,7 +107,7 @@ class TopicAdmin:
             configs = {"retention.ms": str(kept.days * MILLISECONDS_A_DAY)} if kept else {}
             options = {
                 "num_partitions": partitions,
-                "replication_factor": 1,
+                "replication_factor": replicas,
                 "configs": configs,
             }
             if self._ask(partial(self._create, name, options)):

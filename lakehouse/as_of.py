@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from lakehouse.sql import select
+from lakehouse.sql import refuse_all_but_a_select, select
 from lakehouse.tables import Lake
 from specs.tables import TableSpec, arrival, history_of
 
@@ -67,7 +67,9 @@ def query(lake: Lake, sql: str, moment: datetime | None = None) -> pa.Table:
 
     Raises:
         SpecError: the query is wrong.
+        WrongInput: it is not one SELECT: it would write a file, say, or change the engine.
     """
+    refuse_all_but_a_select(sql)
     words = set(re.findall(r"\w+", sql))
     tables = {}
     for name in lake.specs.tables:

@@ -10,8 +10,10 @@ from lakehouse.commands import (
     audit,
     bench,
     checksum,
+    cluster,
     data,
     demo,
+    deploy,
     dlq,
     lineage,
     maintain,
@@ -66,6 +68,8 @@ GROUPS = {
     "superset": superset.app,
     "metrics": metrics.app,
     "ops": ops.app,
+    "deploy": deploy.app,
+    "cluster": cluster.app,
     "bench": bench.app,
 }
 for name, group in GROUPS.items():

@@ -89,13 +89,20 @@ class Settings(BaseSettings):
     """A proxy before the API ends TLS, so plain HTTP will do off loopback."""
 
     metrics_port: Port = 0
-    """Where a process of ours answers Prometheus, on loopback; Prometheus reads the port from a
-    file, so any will do."""
+    """Where a process of ours answers Prometheus; Prometheus reads the port from a file, so any
+    will do."""
+
+    metrics_host: str = "127.0.0.1"
+    """Name by which Prometheus reaches a process of ours. One that is not loopback's, such as a
+    container's, has it answer on every interface."""
 
     api_poll_seconds: Annotated[float, Field(gt=0)] = 0.2
     """How often the API looks for new commits."""
 
     spark_master: str = "local[2]"
+    spark_driver_host: str = "127.0.0.1"
+    """Name by which a cluster's executors reach the driver."""
+
     spark_driver_memory: str = "1200m"
     spark_java_options: str = (
         "-Xss4m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 CHECKPOINTS = (
     "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 )
+LOOPBACK, EVERY_INTERFACE = "127.0.0.1", "0.0.0.0"  # noqa: S104  (a cluster's executors call back)
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 
 
@@ -24,7 +25,9 @@ def session(settings: Settings) -> "SparkSession":
         WrongInput: the Java that the settings name cannot run Spark.
     """
     os.environ["JAVA_HOME"] = str(spark_java_home(settings))
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    driver = settings.spark_driver_host
+    if driver == LOOPBACK:
+        os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
     classpath = ":".join(map(str, spark_jars(settings)))
     from pyspark.sql import SparkSession
 
@@ -35,8 +38,9 @@ def session(settings: Settings) -> "SparkSession":
         "spark.driver.extraClassPath": classpath,
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.extraJavaOptions": settings.spark_java_options,
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.executor.extraClassPath": classpath,  # at the same place on every node
+        "spark.driver.host": driver,
+        "spark.driver.bindAddress": LOOPBACK if driver == LOOPBACK else EVERY_INTERFACE,
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 from pyarrow.dataset import Dataset
 
-from specs.errors import SpecError
+from specs.errors import SpecError, WrongInput
 
 
 @cache
@@ -42,3 +42,19 @@ def select(query: str, **tables: pa.Table | Dataset) -> pa.Table:
             duckdb.ConversionException,
         ) as error:
             raise SpecError(f"an SQL expression of the specs is wrong: {error}") from error
+
+
+def refuse_all_but_a_select(query: str) -> None:
+    """Hold a query that a person wrote to be one that only reads.
+
+    Raises:
+        SpecError: it cannot be parsed.
+        WrongInput: it is none, several, or another statement.
+    """
+    try:
+        kinds = [statement.type for statement in duckdb.extract_statements(query)]
+    except duckdb.ParserException as error:
+        raise SpecError(f"the query is wrong: {error}") from error
+    if kinds != [duckdb.StatementType.SELECT]:
+        names = ", ".join(kind.name for kind in kinds) or "nothing"
+        raise WrongInput(f"one SELECT is wanted, and this is {names}")

@@ -5,8 +5,9 @@
     python superset/provision.py --check   tell where the two differ, and exit with 1 if they do
 
 `traffic superset` runs it. What it needs comes in the environment, where no other account can read
-it: SUPERSET_URL, SUPERSET_PASSWORD_FILE (the admin's), TRINO_URI as SQLAlchemy writes it, and where
-Trino speaks TLS TRINO_CERTIFICATE, whom to trust: a PEM file, or empty for the usual authorities.
+it: SUPERSET_URL, the admin's SUPERSET_PASSWORD or a file of it, SUPERSET_PASSWORD_FILE, TRINO_URI
+as SQLAlchemy writes it, and where Trino speaks TLS TRINO_CERTIFICATE, whom to trust: a PEM file, or
+empty for the usual authorities.
 """
 
 import io
@@ -133,7 +134,7 @@ def differing(found: dict[str, str]) -> list[str]:
 def run(task: str) -> int:
     """Import, write or compare; returns the exit code."""
     url, trino_uri = os.environ["SUPERSET_URL"], os.environ["TRINO_URI"]
-    password = Path(os.environ["SUPERSET_PASSWORD_FILE"]).read_text().strip()
+    password = os.environ.get("SUPERSET_PASSWORD") or _kept_password()
     certificate = os.environ.get("TRINO_CERTIFICATE")
     tls = {} if certificate is None else {"http_scheme": "https", "verify": certificate or True}
     client = SupersetClient(url, USER, password)
@@ -146,6 +147,10 @@ def run(task: str) -> int:
         print("\n".join(names) if names else f"{len(files())} files are what Superset holds")
         return 1 if names else 0
     return 0
+
+
+def _kept_password() -> str:
+    return Path(os.environ["SUPERSET_PASSWORD_FILE"]).read_text().strip()
 
 
 def main(task: str = "") -> int:

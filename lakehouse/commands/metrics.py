@@ -32,7 +32,10 @@ def serve() -> None:
 
     with (
         quiet_kafka(),
-        exposed(told, "exporter", port=settings.metrics_port, targets=settings.targets) as port,
-    ):
-        print(f"metrics at http://127.0.0.1:{port}/metrics", flush=True)
+        exposed(
+            told, "exporter", port=settings.metrics_port, targets=settings.targets,
+            host=settings.metrics_host,
+        ) as port,
+    ):  # fmt: skip
+        print(f"metrics at http://{settings.metrics_host}:{port}/metrics", flush=True)
         exporter.run(stopped)

@@ -20,11 +20,12 @@ def build(
 ) -> None:
     """Make the files of deploy/ that follow from the specs."""
     from lakehouse.dashboards.build import grafana_files
+    from lakehouse.deploy.trino import trino_files
     from lakehouse.monitoring.files import DEPLOY, differing, made, write
     from specs.loader import load_specs
 
     specs = load_specs()
-    files = made(specs) | grafana_files(specs)
+    files = made(specs) | grafana_files(specs) | trino_files(specs)
     found = differing(files, DEPLOY) if check else write(files, DEPLOY)
     for path in found:
         print(f"deploy/{path} {'differs from the specs' if check else 'written'}")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,11 +86,14 @@ def land(once: Once = False) -> None:
     specs = load_specs()
     metrics = Metrics(specs.ops, "lander")
     lander = Lander(Lake(settings.lake, specs, metrics), kafka_bootstrap(settings), pace, member)
-    with exposed(metrics, "lander", port=settings.metrics_port, targets=settings.targets):
-        try:
-            lander.run_once(stopped) if once else lander.run(stopped)
-        finally:
-            lander.close()
+    with (
+        closing(lander),
+        exposed(
+            metrics, "lander", port=settings.metrics_port, targets=settings.targets,
+            host=settings.metrics_host,
+        ),
+    ):  # fmt: skip
+        lander.run_once(stopped) if once else lander.run(stopped)
     print(json.dumps(lander.report()))
 
 
@@ -122,7 +126,10 @@ def stream(once: Once = False) -> None:
     spark = session(settings)
     reconcile = _reconciliation(spark, settings, models, metrics)
     watch_model(metrics, models)
-    with exposed(metrics, "stream", port=settings.metrics_port, targets=settings.targets):
+    with exposed(
+        metrics, "stream", port=settings.metrics_port, targets=settings.targets,
+        host=settings.metrics_host,
+    ):  # fmt: skip
         query = stream.start(spark, pace, once=once)
         progress = StreamProgress(metrics, query)
 

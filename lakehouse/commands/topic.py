@@ -13,6 +13,9 @@ app = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
 @app.command("create")
 def topic_create(
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of each new topic.")] = 4,
+    replicas: Annotated[
+        int, typer.Option(min=1, help="Brokers that hold each partition of a new topic.")
+    ] = 1,
     bootstrap: Bootstrap = None,
     as_json: Json = False,
 ) -> None:
@@ -25,7 +28,7 @@ def topic_create(
         quiet_kafka(),
         TopicAdmin(kafka_address(bootstrap), specs.ops.retries.unavailable) as admin,
     ):
-        created = admin.create(specs, partitions)
+        created = admin.create(specs, partitions, replicas)
     present = sorted(wanted_topics(specs) - set(created))
     if as_json:
         print(json.dumps({"created": created, "present": present}))

@@ -192,9 +192,12 @@ DATASOURCES = {
         },
         {
             "name": "Trino", "uid": "trino", "type": "trino-datasource", "access": "proxy",
-            "url": "$TRINO_URL", "jsonData": {"catalog": "lake"},
+            "url": "$TRINO_URL", "jsonData": {"catalog": "lake", "tlsAuthWithCACert": True},
             "basicAuth": True, "basicAuthUser": "superset",
-            "secureJsonData": {"basicAuthPassword": "$TRINO_PASSWORD"},
+            "secureJsonData": {
+                "basicAuthPassword": "$TRINO_PASSWORD",
+                "tlsCACert": "$__file{/run/trino/certificate.pem}",
+            },
         },
     ],
 }  # fmt: skip

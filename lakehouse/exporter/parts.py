@@ -202,7 +202,8 @@ def look_at_outcomes(seen: Seen) -> None:
 
 
 def look_at_disk(seen: Seen) -> None:
-    """The disk of the home folder."""
-    usage = shutil.disk_usage(seen.lake.root.parent)
+    """The disk of the tables; before there are any, that of the home folder."""
+    root = seen.lake.root
+    usage = shutil.disk_usage(root if root.exists() else root.parent)
     seen.metrics.set("traffic_disk_free_bytes", usage.free)
     seen.metrics.set("traffic_disk_size_bytes", usage.total)

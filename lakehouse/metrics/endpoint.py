@@ -18,6 +18,7 @@ from specs.ops import Process
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = {LOOPBACK, "localhost"}
+EVERY_INTERFACE = ""
 READ_SECONDS = 1.0
 SAMPLE_SECONDS = 2.0
 """Between two looks at what the process takes; a scrape tells what the last one saw."""
@@ -28,8 +29,10 @@ API. It waits at every read and write: with Python's own 5 ms, for 36 ms and up 
 
 
 @contextmanager
-def exposed(metrics: Metrics, process: Process, *, port: int, targets: Path) -> Iterator[int]:
-    """Answer ``GET /metrics`` on loopback inside a ``with`` block.
+def exposed(
+    metrics: Metrics, process: Process, *, port: int, targets: Path, host: str = LOOPBACK
+) -> Iterator[int]:
+    """Answer ``GET /metrics`` inside a ``with`` block.
 
     Args:
         metrics: of this process.
@@ -38,19 +41,31 @@ def exposed(metrics: Metrics, process: Process, *, port: int, targets: Path) -> 
         targets: folder that Prometheus reads; a file there says where this process listens. It
             goes with the block. One that a killed process left stays until the next of its kind
             starts, so that Prometheus sees that nobody answers there.
+        host: name by which Prometheus reaches this process. One that is not loopback's has it
+            answer on every interface, to who asks for that name or for loopback's.
 
     Yields:
         The port.
 
     Raises:
-        Unavailable: the port is taken.
+        Unavailable: the port is taken, or the folder cannot be written.
     """
+    interface = LOOPBACK if host in LOOPBACK_NAMES else EVERY_INTERFACE
+    handler = _handler(metrics, {host, *LOOPBACK_NAMES})
     try:
-        server = HTTPServer((LOOPBACK, port), _handler(metrics))  # a thread a request costs more
+        server = HTTPServer((interface, port), handler)  # a thread a request costs more
     except OSError as error:
         raise Unavailable(
-            f"metrics: cannot listen on {LOOPBACK}:{port}: {error.strerror}; set"
+            f"metrics: cannot listen on {host}:{port}: {error.strerror}; set"
             " TRAFFIC_METRICS_PORT to a free port, or to 0 for any"
+        ) from error
+    try:
+        target = _announce(targets, process, f"{host}:{server.server_port}")
+    except OSError as error:
+        server.server_close()
+        raise Unavailable(
+            f"metrics: cannot write to {targets}: {error.strerror}; set TRAFFIC_HOME to a folder"
+            " that can be written"
         ) from error
     sys.setswitchinterval(SWITCH_SECONDS)
     ended = threading.Event()
@@ -59,7 +74,6 @@ def exposed(metrics: Metrics, process: Process, *, port: int, targets: Path) -> 
         ("metrics", server.serve_forever), ("process", lambda: _sample(metrics, ended))
     ):  # fmt: skip
         threading.Thread(target=run, name=name, daemon=True).start()
-    target = _announce(targets, process, server.server_port)
     try:
         yield server.server_port
     finally:
@@ -74,7 +88,7 @@ def _sample(metrics: Metrics, ended: threading.Event) -> None:
         metrics.look_at_process()
 
 
-def _announce(targets: Path, process: Process, port: int) -> Path:
+def _announce(targets: Path, process: Process, address: str) -> Path:
     targets.mkdir(parents=True, exist_ok=True)
     for left in targets.glob(f"{process}-*.json"):
         pid = left.stem.rpartition("-")[2]
@@ -82,12 +96,12 @@ def _announce(targets: Path, process: Process, port: int) -> Path:
             left.unlink(missing_ok=True)
     target = targets / f"{process}-{os.getpid()}.json"
     draft = target.with_suffix(".draft")
-    draft.write_text(json.dumps([{"targets": [f"{LOOPBACK}:{port}"], "labels": {"job": process}}]))
+    draft.write_text(json.dumps([{"targets": [address], "labels": {"job": process}}]))
     draft.replace(target)
     return target
 
 
-def _handler(metrics: Metrics) -> type[BaseHTTPRequestHandler]:
+def _handler(metrics: Metrics, names: set[str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """One path; everything else is not here."""
 
@@ -96,7 +110,7 @@ def _handler(metrics: Metrics) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             """Answer, unless a web page asks under a name of its own that points here."""
-            if self.headers.get("host", "").rpartition(":")[0] not in LOOPBACK_NAMES:
+            if self.headers.get("host", "").rpartition(":")[0] not in names:
                 self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
             elif self.path != "/metrics":
                 self.send_error(HTTPStatus.NOT_FOUND)

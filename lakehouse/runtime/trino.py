@@ -25,6 +25,37 @@ PLUGINS = ("delta-lake", "geospatial", "password-authenticators")
 QUIET = ("io.trino", "io.airlift", "Bootstrap", "org.eclipse.jetty")
 """Loggers whose news are of no use to an operator."""
 
+LIMITS = {
+    "query.max-memory": "400MB",
+    "query.max-memory-per-node": "400MB",
+    "query.max-length": "200000",
+    "query.client.timeout": "2m",
+    "query.max-execution-time": "10m",
+    "task.concurrency": "2",
+    "spill-enabled": "true",  # a join of millions of rows is slow then, and does not fail
+    "max-spill-per-node": "20GB",
+    "query-max-spill-per-node": "20GB",
+}
+"""What a query may take, of a server sized for two cores."""
+
+ONE_NODE = {
+    "coordinator": "true",
+    "node-scheduler.include-coordinator": "true",
+    "http-server.log.enabled": "false",
+    "catalog.management": "static",
+}
+DELTA_ON_DISK = {
+    "connector.name": "delta_lake",
+    "fs.native-local.enabled": "true",
+    "local.location": "/",
+    "delta.register-table-procedure.enabled": "true",
+}
+PASSWORDS = {
+    "http-server.authentication.type": "PASSWORD",
+    "http-server.authentication.allow-insecure-over-http": "false",
+    "http-server.https.enabled": "true",
+}
+
 PROBE_SECONDS = 5.0
 START_SECONDS = 300.0
 """18 s on an idle machine, and minutes where two cores are busy with other work."""
@@ -72,6 +103,8 @@ def configuration(home: TrinoHome, port: int, *, passwords: bool, plugins: Path)
     """
     inner = free_port() if passwords else port
     common = {
+        **ONE_NODE,
+        **LIMITS,
         "node.environment": "traffic",
         "node.id": "traffic-1",
         "node.bind-ip": LOOPBACK,
@@ -79,46 +112,42 @@ def configuration(home: TrinoHome, port: int, *, passwords: bool, plugins: Path)
         "plugin.dir": str(plugins),
         "catalog.config-dir": str(home.configuration / "catalog"),
         "access-control.config-files": str(home.configuration / "access-control.properties"),
-        "coordinator": "true",
-        "node-scheduler.include-coordinator": "true",
         "http-server.http.port": str(inner),
-        "http-server.log.enabled": "false",
         "discovery.uri": f"http://{LOOPBACK}:{inner}",
-        "query.max-memory": "400MB",
-        "query.max-memory-per-node": "400MB",
-        "query.max-length": "200000",
-        "query.client.timeout": "2m",
-        "query.max-execution-time": "10m",
-        "task.concurrency": "2",
-        "spill-enabled": "true",  # a join of millions of rows is slow then, and does not fail
         "spiller-spill-path": str(home.spill),
-        "max-spill-per-node": "20GB",
-        "query-max-spill-per-node": "20GB",
-        "catalog.management": "static",
     }
     if not passwords:
         return common
-    return common | {
-        "http-server.authentication.type": "PASSWORD",
-        "http-server.authentication.allow-insecure-over-http": "false",
-        "http-server.https.enabled": "true",
+    return common | PASSWORDS | {
         "http-server.https.port": str(port),
         "http-server.https.keystore.path": str(home.keystore),
         "internal-communication.shared-secret": secrets.token_urlsafe(48),
         "password-authenticator.config-files": str(home.configuration / "password.properties"),
-    }
+    }  # fmt: skip
 
 
 def catalog(home: TrinoHome) -> dict[str, str]:
     """Return the catalog: the lake's folders, described in files of Trino's own."""
     return {
-        "connector.name": "delta_lake",
+        **DELTA_ON_DISK,
         "hive.metastore": "file",
         "hive.metastore.catalog.dir": f"local://{home.metastore}",  # it lists by this very prefix
-        "fs.native-local.enabled": "true",
-        "local.location": "/",
-        "delta.register-table-procedure.enabled": "true",
     }
+
+
+def password_file(hashes: str) -> dict[str, str]:
+    """Return the properties that have passwords checked by a file of hashes."""
+    return {"password-authenticator.name": "file", "file.password-file": hashes}
+
+
+def access_control(rules_file: str) -> dict[str, str]:
+    """Return the properties that have access decided by a file of rules."""
+    return {"access-control.name": "file", "security.config-file": rules_file}
+
+
+def lines(properties: Mapping[str, str]) -> str:
+    """Return the text of a file of properties."""
+    return "".join(f"{key}={value}\n" for key, value in properties.items())
 
 
 def _write_all(home: TrinoHome, settings: Settings, specs: Specs, port: int, program: Path) -> None:
@@ -129,15 +158,9 @@ def _write_all(home: TrinoHome, settings: Settings, specs: Specs, port: int, pro
     if settings.trino_passwords:
         keep_certificate(home)
         keep_passwords(home, (OWNER, *users))
-        _write(etc / "password.properties", {
-            "password-authenticator.name": "file",
-            "file.password-file": str(home.hashes),
-        })  # fmt: skip
+        _write(etc / "password.properties", password_file(str(home.hashes)))
     (etc / "rules.json").write_text(json.dumps(rules(specs), indent=2))
-    _write(etc / "access-control.properties", {
-        "access-control.name": "file",
-        "security.config-file": str(etc / "rules.json"),
-    })  # fmt: skip
+    _write(etc / "access-control.properties", access_control(str(etc / "rules.json")))
     _write(etc / "catalog" / f"{CATALOG}.properties", catalog(home))
     _write(etc / "log.properties", dict.fromkeys(QUIET, "WARN"))
     wanted = configuration(
@@ -148,7 +171,7 @@ def _write_all(home: TrinoHome, settings: Settings, specs: Specs, port: int, pro
 
 def _write(path: Path, properties: Mapping[str, str]) -> None:
     path.touch(mode=0o600)
-    path.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+    path.write_text(lines(properties))
 
 
 def _program(settings: Settings) -> Path:

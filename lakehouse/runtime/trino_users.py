@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -75,20 +75,25 @@ def rules(specs: Specs) -> dict[str, Any]:
 
 def keep_passwords(home: TrinoHome, users: Sequence[str]) -> None:
     """Have a password for each user; one that exists is kept, and its hash is written anew."""
-    lines = []
     for user in users:
         path = home.password(user)
         if not path.exists():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write_secret(path, secrets.token_urlsafe(PASSWORD_BYTES).encode())
-        salt = bcrypt.gensalt(BCRYPT_ROUNDS)
-        hashed = bcrypt.hashpw(path.read_bytes().strip(), salt).decode()
+    write_hashes(home, {user: home.password(user).read_text().strip() for user in users})
+
+
+def write_hashes(home: TrinoHome, passwords: Mapping[str, str]) -> None:
+    """Write what the server checks these users' passwords by."""
+    lines = []
+    for user, password in passwords.items():
+        hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(BCRYPT_ROUNDS)).decode()
         lines.append(f"{user}:{hashed.replace('$2b$', '$2y$', 1)}\n")  # the one Trino knows
     _write_secret(home.hashes, "".join(lines).encode())
 
 
-def keep_certificate(home: TrinoHome) -> None:
-    """Have a self-signed certificate for loopback; it is made anew before it ends."""
+def keep_certificate(home: TrinoHome, names: Sequence[str] = ("localhost",)) -> None:
+    """Have a self-signed certificate for these names and loopback, made anew before it ends."""
     if home.certificate.exists() and home.keystore.exists():
         held = x509.load_pem_x509_certificate(home.certificate.read_bytes())
         if held.not_valid_after_utc - datetime.now(UTC) > RENEWAL:
@@ -96,7 +101,7 @@ def keep_certificate(home: TrinoHome) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "traffic lakehouse Trino")])
     begin = datetime.now(UTC) - timedelta(minutes=5)
-    served = [x509.DNSName("localhost"), x509.IPAddress(ip_address(LOOPBACK))]
+    served = [*map(x509.DNSName, names), x509.IPAddress(ip_address(LOOPBACK))]
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(begin)

@@ -125,7 +125,10 @@ def serve(settings: Settings, specs: Specs) -> None:
     keys_are = "with a key" if where.needs_key else "without a key, on this machine only"
     told = f"live map and API at {where.url} ({keys_are})"
     gc.freeze()  # what was imported stays; to look through it took the collector a quarter second
-    with exposed(metrics, "api", port=settings.metrics_port, targets=settings.targets):
+    with exposed(
+        metrics, "api", port=settings.metrics_port, targets=settings.targets,
+        host=settings.metrics_host,
+    ):  # fmt: skip
         _Server(config, follower, told).run(sockets=[bound])
 
 

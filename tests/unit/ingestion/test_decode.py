@@ -87,6 +87,21 @@ def test_a_value_of_exactly_the_limit_is_read(decode: Decode) -> None:
     assert decode(value + b" " * (LIMIT - len(value))).rows.num_rows == 1
 
 
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+@pytest.mark.parametrize("depth", [2_000, 10_000])
+def test_a_value_nested_too_deeply_breaks_only_its_own_record(
+    topic: TopicSpec, opening: bytes, closing: bytes, depth: int
+) -> None:
+    decoder = EventDecoder([topic], event_type(topic), 100 * LIMIT)
+    nested = opening * depth + b"1" + closing * depth
+    deep = b'{"unknown":' + nested + b"," + event_json()[1:]
+    values = (event_json(), deep, nested, event_json())
+    decoded = decoder.decode([KafkaRecord(one, number) for number, one in enumerate(values)])
+    assert decoded.rows["index"].to_pylist() == [0, 3]
+    assert [one.index for one in decoded.unreadable] == [1, 2]
+    assert {one.rule_id for one in decoded.unreadable} == {"value_has_shape"}
+
+
 def test_text_that_no_unicode_is_stays_out_of_the_columns(decode: Decode) -> None:
     lone_surrogate = event_json(event_id="#").replace(b"#", b"\\ud800")
     assert [bad.rule_id for bad in decode(lone_surrogate).unreadable] == ["value_is_json"]

@@ -154,6 +154,29 @@ def test_prometheus_finds_the_process_and_reads_it(metrics: Metrics, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["stream-999999999.json"]
 
 
+def test_a_folder_that_cannot_be_written_is_named(metrics: Metrics, tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    targets = tmp_path / "run" / "targets"
+    with (
+        pytest.raises(Unavailable, match=f"cannot write to {targets}: Not a directory"),
+        exposed(metrics, "lander", port=0, targets=targets),
+    ):
+        pass
+
+
+def test_under_another_name_than_loopbacks_it_answers_to_that_name_too(
+    metrics: Metrics, tmp_path: Path
+) -> None:
+    with exposed(metrics, "lander", port=0, targets=tmp_path, host="lander") as port:
+        (target,) = tmp_path.glob("lander-*.json")
+        assert json.loads(target.read_text())[0]["targets"] == [f"lander:{port}"]
+        for name, status in {"lander": 200, "127.0.0.1": 200, "evil.example": 421}.items():
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", "/metrics", headers={"Host": f"{name}:{port}"})
+            assert connection.getresponse().status == status, name
+            connection.close()
+
+
 def test_memory_and_cpu_are_those_of_the_process_and_what_it_has_started(specs: Specs) -> None:
     def told(name: str) -> float:
         metrics.look_at_process()

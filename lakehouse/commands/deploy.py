@@ -1,0 +1,68 @@
+"""`traffic deploy`: what the containers of docker-compose.yaml are set up with."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Setting up the containers of docker-compose.yaml.")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where docker-compose.yaml is.")] = Path(),
+) -> None:
+    """Write .env with random secrets, readable by you alone; one that exists is kept."""
+    from lakehouse.deploy.secrets import write_secrets
+
+    print(f"{write_secrets(folder.resolve())} written, readable by you alone", file=sys.stderr)
+
+
+@app.command()
+def fetch(
+    groups: Annotated[list[str], typer.Argument(help="Of lakehouse/runtime/artifacts.yaml.")],
+) -> None:
+    """Have pinned files in the cache, as the images are built with them."""
+    from lakehouse.runtime.artifacts import artifact_files
+    from lakehouse.settings import Settings
+
+    for group in groups:
+        for path in artifact_files(Settings(), group):
+            print(path)
+
+
+@app.command()
+def door() -> None:
+    """Write Trino's certificate and the hashes of its users' passwords to its folder.
+
+    The passwords come as TRINO_PASSWORD_<USER>.
+    """
+    from lakehouse.deploy.trino import write_door
+    from lakehouse.settings import Settings
+    from lakehouse.trino.home import trino_home
+    from specs.loader import load_specs
+
+    home = trino_home(Settings())
+    write_door(home, load_specs(), os.environ)
+    print(f"certificate and hashes in {home.folder}", file=sys.stderr)
+
+
+@app.command()
+def register() -> None:
+    """Have every table and view of the specs in the Trino that TRAFFIC_TRINO_URL names."""
+    from lakehouse.services import trino_url
+    from lakehouse.settings import Settings
+    from lakehouse.tables import Lake
+    from lakehouse.trino.catalog import register as bring_up
+    from lakehouse.trino.client import Endpoint
+    from lakehouse.trino.home import OWNER
+    from specs.loader import load_specs
+
+    settings, specs = Settings(), load_specs()
+    url = trino_url(settings)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    owner = Endpoint.of(settings, url, OWNER)
+    bring_up(owner, Lake(settings.lake, specs), settings.home / "registered")
+    print(f"{len(specs.tables)} tables, {len(specs.views)} views at {url}", file=sys.stderr)

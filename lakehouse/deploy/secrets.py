@@ -1,0 +1,71 @@
+"""Random secrets for the containers, in a file that only its owner can read."""
+
+import os
+import re
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from specs.errors import Unavailable, WrongInput
+
+EXAMPLE, SECRETS = ".env.example", ".env"
+SECRET_BYTES = 32
+VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)")
+
+
+def wanted(example: str) -> list[str]:
+    """Names of the variables in the text of ``.env.example``; each stands there without a value.
+
+    Raises:
+        WrongInput: a line is neither a comment nor a name without a value.
+    """
+    found = []
+    for number, line in enumerate(example.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        variable = VARIABLE.fullmatch(line)
+        if variable is None or variable[2]:
+            raise WrongInput(f"{EXAMPLE}:{number}: a name without a value is wanted: {line!r}")
+        found.append(variable[1])
+    return found
+
+
+def drawn(names: Iterable[str]) -> str:
+    """A line ``NAME=secret`` a name, each secret drawn anew."""
+    return "".join(f"{name}={_secret(name)}\n" for name in names)
+
+
+def _secret(name: str) -> str:
+    if name.endswith("_FERNET_KEY"):
+        from cryptography.fernet import Fernet
+
+        return Fernet.generate_key().decode()
+    return secrets.token_urlsafe(SECRET_BYTES)
+
+
+def write_secrets(folder: Path) -> Path:
+    """Write ``.env`` beside ``.env.example``, with a secret for each of its names.
+
+    Raises:
+        WrongInput: there is a ``.env`` already, whose secrets the databases hold, or no example.
+        Unavailable: it cannot be written.
+    """
+    example, path = folder / EXAMPLE, folder / SECRETS
+    try:
+        names = wanted(example.read_text())
+    except FileNotFoundError as error:
+        raise WrongInput(
+            f"no {EXAMPLE} in {folder}; run this where docker-compose.yaml is, or name the folder"
+        ) from error
+    text = drawn(names)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise WrongInput(
+            f"{path} exists and is kept: the volumes were made with its secrets; to begin anew,"
+            " remove it and them (`docker compose down --volumes`)"
+        ) from error
+    except OSError as error:
+        raise Unavailable(f"cannot write {path}: {error.strerror}") from error
+    return path

