@@ -25,7 +25,7 @@ lint: install  ## style, types, import rules, specs
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(TRAFFIC) specs check
-	$(TRAFFIC) ops build --check
+	$(TRAFFIC) specs build --check
 
 test-quick: install  ## tests without a JVM, under a minute
 	$(RUN) pytest tests/unit

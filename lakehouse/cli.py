@@ -17,7 +17,6 @@ from lakehouse.commands import (
     maintain,
     metrics,
     model,
-    ops,
     produce,
     quality,
     query,
@@ -65,7 +64,6 @@ GROUPS = {
     "api-key": serve.api_key,
     "superset": superset.app,
     "metrics": metrics.app,
-    "ops": ops.app,
     "bench": bench.app,
 }
 for name, group in GROUPS.items():

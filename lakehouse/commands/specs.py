@@ -8,11 +8,6 @@ import typer
 app = typer.Typer(no_args_is_help=True, help="The spec files: the truth that the code reads.")
 
 
-@app.callback()
-def specs() -> None:
-    """Keep `check` a subcommand."""
-
-
 @app.command()
 def check(
     folder: Annotated[Path | None, typer.Argument(help="Folder of specs; by default ours.")] = None,
@@ -36,3 +31,23 @@ def check(
         f"specs {found.version}: {len(found.tables)} tables, {len(found.topics)} topics, "
         f"{len(found.sources)} sources agree"
     )
+
+
+@app.command()
+def build(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 where a file differs.")
+    ] = False,
+) -> None:
+    """Make every file that follows from the specs: contracts, rules, dashboards, docs, cases."""
+    from lakehouse.artifacts import differing, made, write
+    from specs.loader import load_specs
+
+    files = made(load_specs())
+    found = differing(files) if check else write(files)
+    for path in found:
+        print(
+            path, "differs from the specs" if check else "written" if path in files else "removed"
+        )
+    if check and found:
+        raise typer.Exit(1)
