@@ -1,7 +1,7 @@
 """`traffic specs`: the spec files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,10 +12,12 @@ app = typer.Typer(no_args_is_help=True, help="The spec files: the truth that the
 def check(
     folder: Annotated[Path | None, typer.Argument(help="Folder of specs; by default ours.")] = None,
     against: Annotated[
-        Path | None, typer.Option(help="Folder of the specs before: refuse what breaks with them.")
+        str | None,
+        typer.Option(help="The specs before, a folder or git revision: refuse what breaks them."),
     ] = None,
 ) -> None:
     """Read every spec and hold them against each other, each topic's version against the last."""
+    from lakehouse.spec_revision import specs_at
     from specs.check import faults
     from specs.compatibility import change_faults
     from specs.errors import SpecError
@@ -24,7 +26,8 @@ def check(
     found = load_specs(folder or SPECS_FOLDER)
     wrong = faults(found)
     if against is not None:
-        wrong += change_faults(load_specs(against), found)
+        with specs_at(against) as before:
+            wrong += change_faults(before, found)
     if wrong:
         raise SpecError("\n".join(wrong))
     print(
@@ -51,3 +54,61 @@ def build(
         )
     if check and found:
         raise typer.Exit(1)
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="The specs before: a folder or a git revision.")],
+    new: Annotated[
+        str | None, typer.Argument(help="The specs after; by default those in force.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Say what a change of the specs means, and what has to be made anew."""
+    import json
+
+    from lakehouse.artifacts import made
+    from lakehouse.spec_revision import specs_at
+    from specs.consequences import changes, steps
+    from specs.effects import Meaning
+    from specs.loader import SPECS_FOLDER
+
+    with specs_at(old) as before, specs_at(new or str(SPECS_FOLDER)) as after:
+        found = changes(before, after)
+        files, files_now = (made(specs) if found else {} for specs in (before, after))
+    verdict = max((change.effect.meaning for change in found), default=Meaning.COMPATIBLE)
+    differing = sorted(
+        path for path in files.keys() | files_now.keys() if files.get(path) != files_now.get(path)
+    )
+    told = {
+        "meaning": verdict.words,
+        "changes": [
+            {
+                "where": one.where, "what": one.what, "meaning": one.effect.meaning.words,
+                "why": one.effect.why,
+            }
+            for one in found
+        ],
+        "steps": steps(found),
+        "files": differing,
+    }  # fmt: skip
+    print(json.dumps(told, indent=2) if as_json else _difference(told))
+
+
+def _difference(told: dict[str, Any]) -> str:
+    """The answer of `traffic specs diff` for a person."""
+    if not told["changes"]:
+        return "no difference"
+    lines = []
+    for one in told["changes"]:
+        what = f": {one['what']}" if one["what"] else ""
+        lines += [f"{one['where']}{what}", f"    {one['meaning']}: {one['why']}"]
+    lines += ["", f"This change is {told['meaning']}." if told["meaning"] != "needs recompute"
+              else "This change needs recompute."]  # fmt: skip
+    for title, key in (
+        ("To do, in this order:", "steps"),
+        ("`traffic specs build` changes:", "files"),
+    ):
+        if told[key]:
+            lines += [title, *(f"  {line}" for line in told[key])]
+    return "\n".join(lines)
