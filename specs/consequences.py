@@ -55,11 +55,10 @@ def _column_changes(old: TableSpec, new: TableSpec) -> Iterator[Change]:
     added = [column for column in new.columns if column.name not in old.column_names]
     for column in added:
         if column.nullable:  # otherwise it is among the faults
-            steps = {"silver": ("restart", "silver", "gold"), "gold": ("restart", "gold")}
-            effect = Effect(
-                Meaning.RECOMPUTE if new.layer in steps else Meaning.COMPATIBLE, "null in the rows there are",
-                steps.get(new.layer, ("restart",)),
-            )  # fmt: skip
+            after = {"silver": ("restart", "silver", "gold"), "gold": ("restart", "gold")}
+            meaning = Meaning.RECOMPUTE if new.layer in after else Meaning.COMPATIBLE
+            run = after.get(new.layer, ("restart",))
+            effect = Effect(meaning, "null in the rows there are", run)
             yield Change(f"schemas/tables/{new.table}.yaml: column {column.name}", "added", effect)
 
 
