@@ -95,6 +95,43 @@ def diff(
     print(json.dumps(told, indent=2) if as_json else _difference(told))
 
 
+@app.command("new-city")
+def new_city(  # noqa: PLR0913, PLR0917  (each is an option)
+    file: Annotated[Path, typer.Argument(help="CSV, Parquet or JSON file of readings.")],
+    segments: Annotated[Path | None, typer.Option(help="File of its road segments.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the source; by default the file's.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="Of the city, an IANA name.")] = None,
+    times_in: Annotated[str | None, typer.Option(help="Zone of times without an offset.")] = None,
+    speed_unit: Annotated[str | None, typer.Option(help="km/h, mph or m/s.")] = None,
+    description: Annotated[str | None, typer.Option(help="One sentence.")] = None,
+    attribution: Annotated[str | None, typer.Option(help="Owner and licence.")] = None,
+) -> None:
+    """Draft the spec of a new city from its files: traffic specs new-city FILE > sources/NAME.yaml.
+
+    What the files do not tell is asked for on a terminal, and else stands there as "?", which
+    `traffic specs check` refuses.
+    """
+    import sys
+
+    from ingestion.source_draft import QUESTIONS, draft, open_places, open_questions
+    from ingestion.source_look import look
+
+    given = {
+        "name": name, "time_zone": time_zone, "times_in": times_in, "speed_unit": speed_unit,
+        "description": description, "attribution": attribution,
+    }  # fmt: skip
+    answers = {key: value for key, value in given.items() if value is not None}
+    seen, seen_segments = look(file), look(segments) if segments else None
+    lines = draft(seen, seen_segments, answers)
+    if sys.stdin.isatty():
+        for key in open_questions(lines, answers):
+            answers[key] = typer.prompt(QUESTIONS[key], default="?", err=True)
+        lines = draft(seen, seen_segments, answers)
+    print("\n".join(map(str, lines)))
+    for place in open_places(lines):
+        print(f"fill in: {place}", file=sys.stderr)
+
+
 def _difference(told: dict[str, Any]) -> str:
     """The answer of `traffic specs diff` for a person."""
     if not told["changes"]:
