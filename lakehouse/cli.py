@@ -13,6 +13,7 @@ from lakehouse.commands import (
     data,
     demo,
     dlq,
+    doctor,
     lineage,
     maintain,
     metrics,
@@ -32,7 +33,7 @@ from specs.errors import GateFailed, SpecError, TrafficError
 
 log = logging.getLogger(__name__)
 app = typer.Typer(
-    name="traffic", no_args_is_help=True, pretty_exceptions_enable=False,
+    name="traffic", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Road-traffic lakehouse: readings in through Kafka, congestion probabilities out in SQL.",
 )  # fmt: skip
 for command in (
@@ -45,6 +46,7 @@ for command in (
     audit.audit,
     maintain.maintain,
     demo.demo,
+    doctor.doctor,
     sql.sql,
     query.query,
     checksum.checksum,

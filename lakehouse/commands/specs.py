@@ -16,7 +16,7 @@ def check(
         typer.Option(help="The specs before, a folder or git revision: refuse what breaks them."),
     ] = None,
 ) -> None:
-    """Read every spec and hold them against each other, each topic's version against the last."""
+    """Read every spec and hold them against each other."""
     from lakehouse.spec_revision import specs_at
     from specs.check import faults
     from specs.compatibility import change_faults
@@ -42,7 +42,11 @@ def build(
         bool, typer.Option("--check", help="Write nothing; exit 1 where a file differs.")
     ] = False,
 ) -> None:
-    """Make every file that follows from the specs: contracts, rules, dashboards, docs, cases."""
+    """Make every file that follows from the specs.
+
+    Contracts, JSON Schemas, expectation suites, alerts, dashboards, views, the data dictionary and
+    test cases. Prints the names of the files that it wrote or removed.
+    """
     from lakehouse.artifacts import differing, made, write
     from specs.loader import load_specs
 
@@ -64,7 +68,7 @@ def diff(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Say what a change of the specs means, and what has to be made anew."""
+    """Say what a change of the specs means, and what to make anew."""
     import json
 
     from lakehouse.artifacts import made
@@ -106,9 +110,10 @@ def new_city(  # noqa: PLR0913, PLR0917  (each is an option)
     description: Annotated[str | None, typer.Option(help="One sentence.")] = None,
     attribution: Annotated[str | None, typer.Option(help="Owner and licence.")] = None,
 ) -> None:
-    """Draft the spec of a new city from its files: traffic specs new-city FILE > sources/NAME.yaml.
+    """Draft the spec of a new city from its files.
 
-    What the files do not tell is asked for on a terminal, and else stands there as "?", which
+    It goes to stdout: traffic specs new-city FILE > specs/sources/NAME.yaml. What the files do
+    not tell is asked for on a terminal, and else stands there as "?", which
     `traffic specs check` refuses.
     """
     import sys
