@@ -16,6 +16,6 @@ def view_statements(view: ViewSpec, specs: Specs) -> list[str]:
 
 
 def views_script(specs: Specs) -> str:
-    """The statements of all views, for `traffic sql -f` or any other client of Trino."""
+    """The statements of all views, for a Trino that `traffic up` does not look after."""
     made = [view_statements(specs.views[name], specs) for name in sorted(specs.views)]
     return "\n\n".join(";\n".join([*statements, ""]) for statements in made)

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lakehouse.artifacts import OWNED, ROOT, differing, made, write
+from lakehouse.artifacts import MADE_BY, OWNED, ROOT, differing, made, write
 from lakehouse.commands.specs import app
+from lakehouse.trino.statements import statements
+from lakehouse.trino.views import view_statements
 from specs.errors import WrongInput
-from specs.loader import load_specs
+from specs.loader import Specs, load_specs
 
 FILES = made(load_specs())
 
@@ -73,3 +75,12 @@ def test_the_check_names_what_drifted_and_exits_with_1(monkeypatch: pytest.Monke
         1, "docs/data-dictionary.md differs from the specs\n",
     )  # fmt: skip
     assert changed.read_text() == text
+
+
+def test_trinos_script_is_the_statements_that_the_catalog_gets(specs: Specs) -> None:
+    found, rest = statements(FILES["deploy/trino/views.sql"])
+    wanted = [
+        one for name in sorted(specs.views) for one in view_statements(specs.views[name], specs)
+    ]
+    wanted[0] = f"-- {MADE_BY}\n{wanted[0]}"
+    assert (found, rest.strip()) == (wanted, "")
