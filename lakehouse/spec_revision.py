@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from specs.errors import WrongInput
+from specs.errors import SpecError, WrongInput
 from specs.loader import SPECS_FOLDER, Specs, load_specs
 
 REPOSITORY = SPECS_FOLDER.parent
@@ -49,4 +49,14 @@ def specs_at(place: str) -> Iterator[Specs]:
     with tempfile.TemporaryDirectory(prefix="traffic-specs-") as folder:
         with tarfile.open(fileobj=io.BytesIO(_archive(place))) as packed:
             packed.extractall(folder, filter="data")
-        yield load_specs(Path(folder) / SPECS_FOLDER.name)
+        yield _readable(place, Path(folder) / SPECS_FOLDER.name)
+
+
+def _readable(revision: str, folder: Path) -> Specs:
+    try:
+        return load_specs(folder)
+    except SpecError as error:
+        said = str(error).replace(f"{folder}/", "")
+        raise SpecError(
+            f"revision {revision} was read by other code than this one: {said}"
+        ) from error

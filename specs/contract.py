@@ -93,8 +93,8 @@ def _column(column: Column, table: TableSpec) -> Part:
 
 
 def _row_check(rule: RowRule, table: TableSpec) -> Part:
-    said = rule.reason or in_words(rule)
-    part: Part = {"id": rule.id, "name": rule.id, "description": f"{said[0].upper()}{said[1:]}."}
+    said = f"{in_words(rule)}." + (f" Refused as: {rule.reason}." if rule.reason else "")
+    part: Part = {"id": rule.id, "name": rule.id, "description": said}
     if set(rule.columns_used) <= set(table.column_names):
         query = f"SELECT count(*) FROM {table.table} WHERE {broken_where(rule)}"
         part |= {"type": "sql", "query": query, "mustBe": 0}

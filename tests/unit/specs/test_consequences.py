@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from lakehouse.commands.specs import app
 from specs.consequences import changes, steps
 from specs.difference import ABSENT, Edit, contents, edits
 from specs.effects import STEPS, Meaning, effect_of
-from specs.errors import WrongInput
+from specs.errors import SpecError, WrongInput
 from specs.loader import SPECS_FOLDER, Specs, load_specs
 from specs.rule_change import is_looser
 from specs.rules import Between, InSet, NotAfter, RowRule
@@ -208,20 +208,27 @@ def test_the_command_tells_meaning_steps_and_files(tmp_path: Path) -> None:
     assert not any("gold" in path for path in told["files"])
 
 
-def test_the_command_knows_git_revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = edited_folder(tmp_path, MEANT["a window"][0])
+@pytest.fixture
+def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Commits edited specs to a repository of their own and gives their folder."""
 
-    def git(*arguments: str) -> None:
+    def commit(*edits: TextEdit) -> Path:
+        folder = edited_folder(tmp_path, *edits)
         who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-        subprocess.run(["git", "-C", str(tmp_path), *who, *arguments], check=True,
-                       capture_output=True)  # fmt: skip
+        for arguments in (["init"], ["add", "specs"], [*who, "commit", "-m", "before"]):
+            subprocess.run(
+                ["git", "-C", str(tmp_path), *arguments], check=True, capture_output=True
+            )
+        monkeypatch.setattr("lakehouse.spec_revision.REPOSITORY", tmp_path)
+        return folder
 
-    git("init")
-    git("add", "specs")
-    git("commit", "-m", "before")
+    return commit
+
+
+def test_the_command_knows_git_revisions(committed: Callable[..., Path]) -> None:
+    folder = committed(MEANT["a window"][0])
     text = (folder / "ops.yaml").read_text()
     (folder / "ops.yaml").write_text(text.replace("sample_rows: 2000", "sample_rows: 4000"))
-    monkeypatch.setattr("lakehouse.spec_revision.REPOSITORY", tmp_path)
     done = CliRunner().invoke(app, ["diff", "HEAD", str(folder)])
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(
@@ -229,6 +236,15 @@ def test_the_command_knows_git_revisions(tmp_path: Path, monkeypatch: pytest.Mon
     )
     same = CliRunner().invoke(app, ["diff", "HEAD", "HEAD"])
     assert same.stdout == "no difference\n"
+
+
+def test_a_revision_that_other_code_read_is_told_as_such(committed: Callable[..., Path]) -> None:
+    folder = committed(("ml.yaml", "model_name: congestion", "name: congestion"))
+    done = CliRunner().invoke(app, ["diff", "HEAD", str(folder)])
+    assert isinstance(done.exception, SpecError)
+    assert str(done.exception).startswith(
+        "revision HEAD was read by other code than this one: ml.yaml: model_name: Field required"
+    )
 
 
 @pytest.mark.parametrize("place", ["no-such-revision", "--output=x", "HEAD:README.md"])
