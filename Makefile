@@ -19,7 +19,7 @@ install: .venv/installed  ## install the locked dependencies into .venv
 demo: install  ## the whole lakehouse on two weeks of New York traffic
 	$(TRAFFIC) demo
 
-lint: install  ## style, types, import rules, specs
+lint: install  ## style, types, import rules, specs and the files made of them
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy

@@ -140,7 +140,13 @@ def made(specs: Specs) -> Files:
 
 
 def differing(files: Mapping[str, str], root: Path = ROOT) -> list[str]:
-    """Paths below ``root`` that are absent, hold something else or are made no longer, sorted."""
+    """Paths below ``root`` that are absent, hold something else or are made no longer, sorted.
+
+    Raises:
+        WrongInput: ``root`` is no clone of the repository.
+    """
+    if not (root / "pyproject.toml").is_file():
+        raise WrongInput(f"{root} is no clone of the repository, so it holds none of these files")
     changed = {path for path, text in files.items() if _text(root / path) != text}
     present = (file for folder in OWNED for file in (root / folder).rglob("*") if file.is_file())
     return sorted(changed | {str(file.relative_to(root)) for file in present} - files.keys())
@@ -156,8 +162,6 @@ def write(files: Mapping[str, str], root: Path = ROOT) -> list[str]:
     Raises:
         WrongInput: ``root`` is no clone of the repository.
     """
-    if not (root / "pyproject.toml").is_file():
-        raise WrongInput(f"{root} is no clone of the repository, so it holds no files to write")
     changed = differing(files, root)
     for path in changed:
         if path not in files:

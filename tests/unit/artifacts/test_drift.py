@@ -59,8 +59,9 @@ def test_files_beside_the_made_ones_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_nothing_is_written_outside_a_clone(tmp_path: Path) -> None:
-    with pytest.raises(WrongInput, match="is no clone of the repository"):
-        write(FILES, tmp_path)
+    for look in (write, differing):
+        with pytest.raises(WrongInput, match="is no clone of the repository"):
+            look(FILES, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
