@@ -139,6 +139,19 @@ def made(specs: Specs) -> Files:
     return {path: text for maker in MAKERS for path, text in maker(specs).items()}
 
 
+def remade(old: Specs, new: Specs) -> list[str]:
+    """Paths of the files that ``new`` makes otherwise than ``old``, or only one of the two, sorted.
+
+    Suites follow from the tables alone; Great Expectations' import is most of what making takes.
+    """
+    makers = [maker for maker in MAKERS if maker is not _suites or old.tables != new.tables]
+    before, now = (
+        {path: text for maker in makers for path, text in maker(specs).items()}
+        for specs in (old, new)
+    )
+    return sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
+
+
 def differing(files: Mapping[str, str], root: Path = ROOT) -> list[str]:
     """Paths below ``root`` that are absent, hold something else or are made no longer, sorted.
 

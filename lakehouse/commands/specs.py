@@ -71,7 +71,7 @@ def diff(
     """Say what a change of the specs means, and what to make anew."""
     import json
 
-    from lakehouse.artifacts import made
+    from lakehouse.artifacts import remade
     from lakehouse.spec_revision import specs_at
     from specs.consequences import changes, steps
     from specs.effects import Meaning
@@ -79,11 +79,8 @@ def diff(
 
     with specs_at(old) as before, specs_at(new or str(SPECS_FOLDER)) as after:
         found = changes(before, after)
-        files, files_now = (made(specs) if found else {} for specs in (before, after))
+        files = remade(before, after) if found else []
     verdict = max((change.effect.meaning for change in found), default=Meaning.COMPATIBLE)
-    differing = sorted(
-        path for path in files.keys() | files_now.keys() if files.get(path) != files_now.get(path)
-    )
     told = {
         "meaning": verdict.words,
         "changes": [
@@ -94,7 +91,7 @@ def diff(
             for one in found
         ],
         "steps": steps(found),
-        "files": differing,
+        "files": files,
     }  # fmt: skip
     print(json.dumps(told, indent=2) if as_json else _difference(told))
 
