@@ -21,13 +21,13 @@ install: .venv/installed  ## install the locked dependencies into .venv
 demo: install  ## the whole lakehouse on two weeks of New York traffic
 	$(TRAFFIC) demo
 
-lint: install  ## style, types, import rules, specs, secrets
+lint: install  ## style, types, import rules, specs and the files made of them, secrets
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(TRAFFIC) specs check
-	$(TRAFFIC) ops build --check
+	$(TRAFFIC) specs build --check
 	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml --severity-level medium $(SCANNED)
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files 'uv\.lock$$|artifacts\.yaml$$'
 

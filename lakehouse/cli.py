@@ -15,11 +15,11 @@ from lakehouse.commands import (
     demo,
     deploy,
     dlq,
+    doctor,
     lineage,
     maintain,
     metrics,
     model,
-    ops,
     produce,
     quality,
     query,
@@ -35,7 +35,7 @@ from specs.errors import GateFailed, SpecError, TrafficError
 
 log = logging.getLogger(__name__)
 app = typer.Typer(
-    name="traffic", no_args_is_help=True, pretty_exceptions_enable=False,
+    name="traffic", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Road-traffic lakehouse: readings in through Kafka, congestion probabilities out in SQL.",
 )  # fmt: skip
 for command in (
@@ -48,6 +48,7 @@ for command in (
     audit.audit,
     maintain.maintain,
     demo.demo,
+    doctor.doctor,
     sql.sql,
     query.query,
     checksum.checksum,
@@ -67,7 +68,6 @@ GROUPS = {
     "api-key": serve.api_key,
     "superset": superset.app,
     "metrics": metrics.app,
-    "ops": ops.app,
     "deploy": deploy.app,
     "cluster": cluster.app,
     "bench": bench.app,

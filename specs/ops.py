@@ -57,6 +57,15 @@ class Maintenance(SpecModel):
     orphan_hours: int = Field(ge=1)
 
 
+class Machine(SpecModel):
+    """What a machine should have; with less, `traffic doctor` says what to do."""
+
+    cores: int = Field(ge=1)
+    memory_bytes: int = Field(gt=0)
+    disk_bytes: int = Field(gt=0)
+    open_files: int = Field(gt=0)
+
+
 class PageRows(SpecModel):
     """How many items a page holds."""
 
@@ -205,6 +214,7 @@ class OpsSpec(SpecModel):
     dead_letters: DeadLetterLimit
     limits: Limits
     maintenance: Maintenance
+    machine: Machine
     serving: Serving
     retraining: Retraining
     airflow: AirflowPlan

@@ -7,6 +7,11 @@ from pydantic import Field, model_validator
 from specs.model import Identifier, SpecModel
 
 
+def tidy(number: float) -> float:
+    """A whole number without its decimal point: a bound of 250 is read as 250.0."""
+    return int(number) if number == int(number) else number
+
+
 class When(SpecModel):
     """A rule counts only for the rows where ``column`` equals ``equals``."""
 

@@ -1,7 +1,8 @@
 """Sources: how one city's files become traffic events and road segments."""
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, model_validator
@@ -19,6 +20,19 @@ FACTORS: dict[str, dict[Unit, float]] = {
     "length_m": {"m": 1.0, "km": 1000.0, "mi": 1609.344},
 }
 """Units each measured field may come in, and what one of them is in the field's own unit."""
+
+OPEN = "?"
+"""What a draft says where a person has still to say something; no spec may."""
+
+
+def open_places(content: Any, path: str = "") -> Iterator[str]:
+    """Paths of the values that are still `OPEN`."""
+    if content == OPEN:
+        yield path
+    parts = content.items() if isinstance(content, dict) else (
+        enumerate(content) if isinstance(content, list) else ())  # fmt: skip
+    for key, value in parts:
+        yield from open_places(value, f"{path}.{key}" if path else str(key))
 
 
 class MappedColumn(SpecModel):
@@ -129,6 +143,13 @@ class SourceSpec(SpecModel):
     readings: Readings | None = None
     segments: Segments | None = None
     simulated: SimulatedCity | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_draft(cls, content: Any) -> Any:
+        if places := list(open_places(content)):
+            raise ValueError(f'still open, fill in what is "{OPEN}": {", ".join(places)}')
+        return content
 
     @model_validator(mode="after")
     def _is_real_or_simulated(self) -> Self:

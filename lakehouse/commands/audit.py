@@ -49,7 +49,7 @@ def _show(checks: "list[Check]") -> None:
 
 
 def audit(as_json: Json = False, without_models: WithoutModels = False) -> None:
-    """Derive all that the tables claim anew from Kafka and the files; exit 1 if it differs."""
+    """Derive anew all that the tables claim; exit 1 if it differs."""
     from ingestion.retry import patience_seconds
     from ingestion.topic_reader import read_topic
     from ingestion.topics import TopicAdmin

@@ -21,7 +21,10 @@ def checksum(
         datetime | None, typer.Option("--to", help="Window starts before this, UTC.")
     ] = None,
 ) -> None:
-    """Rows and an order-independent checksum of what tables say; stamps and revisions left out."""
+    """Rows and an order-independent checksum of what tables say.
+
+    Stamps and revisions are left out.
+    """
     from lakehouse.checksum import checksum as of
     from lakehouse.commands.data import open_lake
     from specs.errors import WrongInput

@@ -6,7 +6,7 @@ import typer
 
 
 def demo() -> None:
-    """Run the whole lakehouse on real New York traffic; exit 1 if the balance is off."""
+    """Run it all on New York traffic; exit 1 if the balance is off."""
     from rich.console import Console
     from rich.status import Status
 

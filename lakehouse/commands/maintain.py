@@ -15,7 +15,7 @@ def maintain(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a run.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
-    """Compact, checkpoint, clean logs, vacuum and expire, while everything runs."""
+    """Compact, checkpoint, clean, vacuum and expire; all may go on."""
     from lakehouse.jobs.maintenance import maintain as job
     from lakehouse.journal import now
     from lakehouse.settings import Settings

@@ -68,7 +68,7 @@ def _reconciliation(
 
 
 def land(once: Once = False) -> None:
-    """Land topic traffic_event in bronze, with its offsets, verdicts and dead letters."""
+    """Land topic traffic_event in bronze, and in the dead letters."""
     from ingestion.lander import Lander, LandingPace, Membership
     from lakehouse.metrics import Metrics
     from lakehouse.metrics.endpoint import exposed
@@ -98,7 +98,7 @@ def land(once: Once = False) -> None:
 
 
 def stream(once: Once = False) -> None:
-    """Build silver and gold from bronze, in micro-batches scored by the champion model."""
+    """Build silver and gold from bronze, scored by the champion."""
     from lakehouse.jobs import stream as job
     from lakehouse.jobs.model_watch import ModelWatch
     from lakehouse.jobs.progress import StreamProgress, watch_model

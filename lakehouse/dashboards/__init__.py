@@ -1,1 +1,1 @@
-"""Grafana's dashboards as code; `traffic ops build` writes them to ``deploy/grafana``."""
+"""Grafana's dashboards as code; `traffic specs build` writes them to ``deploy/grafana``."""

@@ -216,6 +216,6 @@ def grafana_files(specs: Specs) -> dict[str, str]:
     """Text by path below ``deploy/``: five dashboards, and how Grafana is provisioned."""
     files = {f"grafana/dashboards/{one.uid}.json": dashboard_json(one) for one in boards(specs)}
     for path, content in (("datasources", DATASOURCES), ("dashboards", PROVIDERS)):
-        text = "# Made by `traffic ops build`.\n" + yaml.safe_dump(content, sort_keys=False)
+        text = "# Made by `traffic specs build`.\n" + yaml.safe_dump(content, sort_keys=False)
         files[f"grafana/provisioning/{path}/traffic.yml"] = text
     return files

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, get_args
 
 import yaml
@@ -12,8 +11,7 @@ from lakehouse.monitoring.rules import alert_rules
 from specs.loader import Specs
 from specs.ops import Process
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
-MADE_BY = "# Made of specs/ by `traffic ops build`; edit there.\n"
+MADE_BY = "# Made of specs/ by `traffic specs build`; edit there.\n"
 WEBHOOK = "http://alerts:8080/"
 """Whoever runs the containers puts the address of the on-call rota here, or a proxy behind it."""
 
@@ -52,21 +50,3 @@ def made(specs: Specs) -> dict[str, str]:
         "prometheus/alertmanagers.json": _json([{"targets": ["alertmanager:9093"]}]),
         "alertmanager/alertmanager.yml": _text(configuration.alertmanager(specs, webhook=WEBHOOK)),
     }  # fmt: skip
-
-
-def differing(files: Mapping[str, str], folder: Path) -> list[str]:
-    """Paths below ``folder`` that are absent or hold something else, sorted."""
-    return sorted(
-        path
-        for path, text in files.items()
-        if not (folder / path).is_file() or (folder / path).read_text() != text
-    )
-
-
-def write(files: Mapping[str, str], folder: Path) -> list[str]:
-    """Write what differs and return its paths, sorted."""
-    changed = differing(files, folder)
-    for path in changed:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(files[path])
-    return changed

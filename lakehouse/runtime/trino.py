@@ -174,10 +174,15 @@ def _write(path: Path, properties: Mapping[str, str]) -> None:
     path.write_text(lines(properties))
 
 
+def program_folder(settings: Settings) -> Path:
+    """Where the server's files are unpacked; the archive goes once they are."""
+    (artifact,) = pinned()["trino"]
+    return settings.cache / "trino" / artifact.artifact.split(":")[2]
+
+
 def _program(settings: Settings) -> Path:
     """Have the server's files in the cache, the used part of them."""
-    (artifact,) = pinned()["trino"]
-    folder = settings.cache / "trino" / artifact.artifact.split(":")[2]
+    folder = program_folder(settings)
     if not folder.exists():
         (archive,) = artifact_files(settings, "trino")
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from lakehouse.sql_text import quoted
 from lakehouse.tables import Lake
 from lakehouse.trino.client import Client, Endpoint, SqlError
 from lakehouse.trino.home import CATALOG
+from lakehouse.trino.views import view_statements
 from specs.errors import SpecError, Unavailable
 from specs.loader import Specs
 from specs.views import ViewSpec
@@ -79,14 +80,11 @@ def _register_table(client: Client, name: str, location: str, is_known: bool) ->
 
 
 def _create_view(client: Client, specs: Specs, view: ViewSpec) -> None:
-    """Define the view anew; its readers never see it missing."""
-    query, comment = view.sql(specs.transforms), quoted(view.description)
     try:
-        client.rows(f"CREATE OR REPLACE VIEW {view.view} COMMENT {comment} AS\n{query}")
+        for statement in view_statements(view, specs):
+            client.rows(statement)
     except SqlError as error:
         raise SpecError(f"schemas/views/{view.view}.yaml: {error}") from error
-    for column in view.columns:
-        client.rows(f"COMMENT ON COLUMN {view.view}.{column.name} IS {quoted(column.comment)}")
 
 
 def _check_columns(client: Client, specs: Specs) -> None:

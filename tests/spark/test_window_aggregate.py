@@ -1,7 +1,7 @@
 """Windows are half-open and aligned; every event counts once in each of its windows."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ from lakehouse.transforms.histogram import bin_counts
 from lakehouse.transforms.pane import EVENT_COLUMNS, distinct_readings, pane_aggregate
 from lakehouse.transforms.window_aggregate import window_aggregate
 from specs.loader import Specs
+from tests.made_cases import cases
 from tests.rows import after, reading, table
 
 if TYPE_CHECKING:
@@ -55,6 +56,23 @@ def test_a_sliding_window_counts_a_reading_once_in_each_place(
     made = aggregates(spark, lake, [reading(0, 700)], specs)
     sliding = [(r["window_end"], r["event_count"]) for r in made if r["window_seconds"] == 900]
     assert sliding == [(after(900), 1), (after(1200), 1), (after(1500), 1)]
+
+
+def test_every_made_window_edge_holds_on_spark(
+    spark: "SparkSession", lake: Lake, specs: Specs
+) -> None:
+    found = cases("windows.json")
+    moments = [datetime.fromisoformat(case["event_time"]) for case in found]
+    rows = [
+        reading(number, 0, event_time=at, event_date=at.date(), segment_id=f"s:{number}")
+        for number, at in enumerate(moments)
+    ]
+    made: dict[str, list[list[Any]]] = {}
+    for row in aggregates(spark, lake, rows, specs):
+        start = row["window_end"] - timedelta(seconds=row["window_seconds"])
+        told = [row["window_seconds"], start.isoformat(timespec="microseconds")]
+        made.setdefault(row["segment_id"], []).append(told)
+    assert made == {f"s:{number}": case["windows"] for number, case in enumerate(found)}
 
 
 def test_windows_stay_on_the_epoch_when_the_citys_clock_changes(

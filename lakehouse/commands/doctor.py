@@ -1,0 +1,27 @@
+"""`traffic doctor`: is this machine fit, and what to do where it is not."""
+
+from typing import Annotated
+
+import typer
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one array.")] = False,
+) -> None:
+    """Look at machine, Java, ports, disk; exit 1 if a need is missing."""
+    import json
+    from dataclasses import asdict
+
+    from lakehouse.doctor import findings
+    from lakehouse.settings import Settings
+
+    found = findings(Settings())
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+    else:
+        for one in found:
+            print(f"{one.state:<8} {one.what:<22} {one.found}")
+            if one.advice:
+                print(f"{'':<8} {'':<22} -> {one.advice}")
+    if any(one.state == "missing" for one in found):
+        raise typer.Exit(1)
