@@ -114,6 +114,11 @@ def landed_offsets(lake: Lake, partitions: Iterable[int]) -> int:
     return sum(last + 1 for last in reached if last is not None)
 
 
+def _is_fatal(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.fatal()
+
+
 class Lander:
     """One member of the consumer group that lands topic traffic_event.
 
@@ -142,14 +147,23 @@ class Lander:
         self._reached: dict[int, int | None] = {}
         self._ends: dict[int, int] = {}
         self._owed: dict[int, int] | None = None
-        self._consumer = Consumer({
+        self._settings = {
             "bootstrap.servers": bootstrap, "group.id": GROUP, "enable.auto.commit": False,
             "auto.offset.reset": "error", "partition.assignment.strategy": "cooperative-sticky",
             "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536,
             "enable.partition.eof": False, "topic.metadata.refresh.interval.ms": 10_000,
             **membership.config(),
-        })  # fmt: skip
-        self._consumer.subscribe([self._topic.topic], on_assign=self._take, on_revoke=self._drop)
+        }  # fmt: skip
+        self._consumer = self._joined()
+
+    def _joined(self) -> Consumer:
+        """A member of the group."""
+        consumer = Consumer(self._settings)
+        consumer.subscribe(
+            [self._topic.topic], on_assign=self._take, on_revoke=self._drop, on_lost=self._lose
+        )
+        self._has_lost = False
+        return consumer
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Land until ``stopped()``; a batch that has begun is finished.
@@ -190,6 +204,9 @@ class Lander:
 
     def _land_next(self) -> None:
         messages = self._consumer.consume(self._pace.max_records, self._pace.max_seconds)
+        if self._has_lost and any(_is_fatal(message) for message in messages):
+            self._rejoin()
+            return
         records = cast("list[Record]", [one for one in messages if self._is_record(one)])
         if records:
             try:
@@ -297,6 +314,22 @@ class Lander:
         for partition in partitions:
             del self._reached[partition.partition], self._ends[partition.partition]
         consumer.incremental_unassign(partitions)
+
+    def _lose(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """The session ended without our doing, as while the broker was away."""
+        self._drop(consumer, partitions)
+        self._has_lost = True
+
+    def _rejoin(self) -> None:
+        """Begin anew as a member: the group takes the one whose session has ended for another's.
+
+        A lander that is fenced while its session lasts has a double of its name, and ends.
+        """
+        log.warning("the session with Kafka had ended; joining the group anew")
+        self._consumer.close()
+        self._reached.clear()
+        self._ends.clear()
+        self._consumer = self._joined()
 
     def _rewind(self) -> None:
         """After another writer took over: go on from where the table stands now."""
