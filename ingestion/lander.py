@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,6 +34,8 @@ from specs.errors import Fenced, Unavailable
 log = logging.getLogger(__name__)
 GROUP = "traffic-lander"
 METADATA_SECONDS = 10.0
+REJOIN_SECONDS = 60.0
+"""A member that is fenced again within this time has a double of its name."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def landed_offsets(lake: Lake, partitions: Iterable[int]) -> int:
 
 def _is_fatal(message: Message) -> bool:
     error = message.error()
-    return error is not None and error.fatal()
+    return error is not None and (error.fatal() or error.code() == KafkaError._FATAL)
 
 
 class Lander:
@@ -154,15 +157,12 @@ class Lander:
             "enable.partition.eof": False, "topic.metadata.refresh.interval.ms": 10_000,
             **membership.config(),
         }  # fmt: skip
-        self._consumer = self._joined()
+        self._consumer, self._rejoined_at = self._joined(), -math.inf
 
     def _joined(self) -> Consumer:
         """A member of the group."""
         consumer = Consumer(self._settings)
-        consumer.subscribe(
-            [self._topic.topic], on_assign=self._take, on_revoke=self._drop, on_lost=self._lose
-        )
-        self._has_lost = False
+        consumer.subscribe([self._topic.topic], on_assign=self._take, on_revoke=self._drop)
         return consumer
 
     def run(self, stopped: Callable[[], bool]) -> None:
@@ -204,7 +204,7 @@ class Lander:
 
     def _land_next(self) -> None:
         messages = self._consumer.consume(self._pace.max_records, self._pace.max_seconds)
-        if self._has_lost and any(_is_fatal(message) for message in messages):
+        if any(_is_fatal(message) for message in messages) and self._may_rejoin():
             self._rejoin()
             return
         records = cast("list[Record]", [one for one in messages if self._is_record(one)])
@@ -315,21 +315,19 @@ class Lander:
             del self._reached[partition.partition], self._ends[partition.partition]
         consumer.incremental_unassign(partitions)
 
-    def _lose(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """The session ended without our doing, as while the broker was away."""
-        self._drop(consumer, partitions)
-        self._has_lost = True
+    def _may_rejoin(self) -> bool:
+        return time.monotonic() >= self._rejoined_at + REJOIN_SECONDS
 
     def _rejoin(self) -> None:
-        """Begin anew as a member: the group takes the one whose session has ended for another's.
+        """Join anew: while the broker was away the session ended, and the group fences its member.
 
-        A lander that is fenced while its session lasts has a double of its name, and ends.
+        Of two landers of one name the one that is fenced again so soon ends.
         """
-        log.warning("the session with Kafka had ended; joining the group anew")
+        log.warning("the group has closed this member out; joining it anew")
         self._consumer.close()
         self._reached.clear()
         self._ends.clear()
-        self._consumer = self._joined()
+        self._consumer, self._rejoined_at = self._joined(), time.monotonic()
 
     def _rewind(self) -> None:
         """After another writer took over: go on from where the table stands now."""

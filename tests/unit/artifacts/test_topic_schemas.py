@@ -90,7 +90,9 @@ def test_an_event_lands_if_it_fits_and_fits_if_it_lands(changes: dict[str, Any])
         fits = False
     judged = JUDGE.judge([KafkaRecord(raw.encode())], SEGMENTS, AT)
     broken = {rule for row in judged.dead.to_pylist() for rule in row["rule_ids"]}
-    if fits:
+    if fits and "value_has_shape" in broken:  # to JSON Schema 3.0 is an integer, to us a number
+        assert any(isinstance(value, float) and value.is_integer() for value in changes.values())
+    elif fits:
         assert broken <= BEYOND
     elif changes.get("schema_version") != 2:
         assert broken - BEYOND

@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 import yaml
 
+from lakehouse.artifacts import ROOT
 from lakehouse.deploy.secrets import EXAMPLE, SECRETS, wanted, write_secrets
 from lakehouse.deploy.trino import DOOR, PORT, password_variable, users
-from lakehouse.monitoring.files import DEPLOY, METRICS_PORT
+from lakehouse.monitoring.files import METRICS_PORT
 from lakehouse.settings import Settings
 from specs.loader import Specs
 
-ROOT = DEPLOY.parent
+DEPLOY = ROOT / "deploy"
 COMPOSE = ROOT / "docker-compose.yaml"
 OURS = "traffic-lakehouse/"
 PINNED = re.compile(r"[a-z0-9./-]+:v?[0-9]+(\.[0-9]+){0,2}[a-z0-9.-]*")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.monitoring.files import DEPLOY
+from lakehouse.artifacts import ROOT
 
-ROOT = DEPLOY.parent
+DEPLOY = ROOT / "deploy"
 DOCKERFILES = sorted(DEPLOY.glob("*/Dockerfile"))
 OWNED = {
     "airflow", "api", "base", "exporter", "lander", "metastore", "mlflow", "producer", "s3",

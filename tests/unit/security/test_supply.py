@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.monitoring.files import DEPLOY
+from lakehouse.artifacts import ROOT
 from lakehouse.runtime.artifacts import pinned
 from ml.stored import TRUSTED_TYPES
 
-ROOT = DEPLOY.parent
+DEPLOY = ROOT / "deploy"
 LOCKS = ("uv.lock", "airflow/uv.lock", "superset/uv.lock")
 PACKAGES = ("specs", "quality", "ml", "ingestion", "lakehouse", "benchmarks")
 OWN_PROCESSES = {"current.py", "follower.py", "news.py", "watcher.py"}

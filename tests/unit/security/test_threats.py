@@ -2,9 +2,7 @@
 
 import re
 
-from lakehouse.monitoring.files import DEPLOY
-
-ROOT = DEPLOY.parent
+from lakehouse.artifacts import ROOT
 
 
 def test_each_threat_has_a_test_that_exists() -> None:
