@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import redirect_stderr
@@ -180,11 +181,13 @@ def test_every_chart_of_a_dashboard_shows_data(
 def test_a_table_shows_what_trino_answers(page: Page, superset: Superset, client: Client) -> None:
     shown(page, superset, "Network overview")
     cells = page.locator("[data-test=chart-container] table tbody tr").first
-    ((road,),) = client.rows(
+    roads = client.rows(
         "SELECT road FROM gold.current_congestion WHERE horizon_minutes = 15"
-        " ORDER BY congestion_probability DESC LIMIT 1"
+        " ORDER BY congestion_probability DESC FETCH FIRST ROW WITH TIES"
     )
-    expect(cells).to_contain_text(road.strip())
+    expect(cells).to_contain_text(
+        re.compile("|".join(re.escape(road.strip()) for (road,) in roads))
+    )
 
 
 def test_passwords_and_tls_of_trino_are_passed_on(
