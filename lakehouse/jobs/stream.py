@@ -218,10 +218,9 @@ class Stream:
 
     def _bring(self, panes: pa.Table | None, plan: Span, batch_id: int) -> None:
         """Bring one batch into silver and gold; doing it twice changes nothing."""
-        corrected = self._batches_corrected()
-        if corrected and batch_id:
-            left = max(batch_id - corrected, 0)
-            self._windows.read_anew(left, batch_id - 1, tell=True)
+        if self._was_corrected() and batch_id:
+            left = batch_id - 1
+            self._windows.read_anew(left, left, tell=True)
             self._open = OpenWindows(self._lake.specs.tables[SILVER], self._opened(left, batch_id))
             self.gold.forget_history()
         if self._segments.refresh():
@@ -266,18 +265,12 @@ class Stream:
         self._journal.write()
         self.gold.close()
 
-    def _batches_corrected(self) -> int:
-        """Of how many batches another has rewritten windows meanwhile, in whatever process.
-
-        None or the last one; two where the last one's commit came after the correction, which it
-        did not know of.
-        """
+    def _was_corrected(self) -> bool:
+        """Another has rewritten windows since the last batch, in whatever process."""
         silver, seen = self.silver.table, self._seen
         self._seen = silver.refresh()
-        jobs = [commit.note["job"] for commit in silver.commits(seen) if commit.note is not None]
-        if CORRECTION not in jobs:
-            return 0
-        return 2 if "stream" in jobs[jobs.index(CORRECTION) :] else 1
+        notes = (commit.note for commit in silver.commits(seen))
+        return any(note is not None and note["job"] == CORRECTION for note in notes)
 
     def _opened(self, told: int | None, finished: int | None) -> pa.Table:
         """Windows that are not final, or became so in batches from ``told`` on to ``finished``."""
