@@ -6,6 +6,7 @@ whose road was registered only later, which a replay has landed.
 
 import json
 import random
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -205,6 +206,7 @@ def good_lake(root: Path, specs: Specs) -> Good:
     second_day = datetime.fromtimestamp(midnight.timestamp()[1] / 1000, UTC)
     replay, unknown = DeadLetterReplay(lake), DeadLetterFilter(reason="segment_known")
     replay.replay(replace(unknown, until=second_day))
+    time.sleep(1)  # moments of retention are whole seconds
     first_day_landed = datetime.now(UTC)
     replay.replay(replace(unknown, since=second_day))
     _measure(lake)
