@@ -1,12 +1,16 @@
 """What a Delta commit says of itself: who made it, what it stands for, that it passed its gate."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from deltalake import CommitProperties, Transaction
+
+from lakehouse.delta_log import actions
 
 ROWS_WRITTEN = ("num_added_rows", "num_target_rows_inserted", "num_target_rows_updated")
 NOTE_KEY, ID_KEY = "traffic", "traffic_commit"
@@ -76,6 +80,18 @@ def told(table: str, entry: Mapping[str, Any]) -> Commit:
         committed_at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
         note=json.loads(entry[NOTE_KEY]) if NOTE_KEY in entry else None,
     )
+
+
+def commits(table: str, folder: Path, versions: Iterable[int]) -> Iterator[Commit]:
+    """Those of the ``versions`` of ``table``, in ``folder``, that the log has kept, in order.
+
+    Read from the log itself: delta-rs' `history` counts down from the snapshot through what is on
+    disk by now, so that a commit of another writer in between shifts the numbers.
+    """
+    for version in versions:
+        with suppress(FileNotFoundError):
+            for entry in actions(folder, version, "commitInfo"):
+                yield told(table, {**entry, "version": version})
 
 
 def properties(note: Note, steps: tuple[Step, ...], commit_id: str) -> CommitProperties:

@@ -13,9 +13,9 @@ from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
-from lakehouse.commit import ID_KEY, Commit, Note, Step, properties, told
+from lakehouse.commit import ID_KEY, Commit, Note, Step, commits, properties, told
 from lakehouse.delta_checksum import Held, write_checksum
-from lakehouse.delta_log import LOG, actions, expired, log_files
+from lakehouse.delta_log import LOG, expired, log_files
 from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
 from lakehouse.metrics.commits import CommitWatch
@@ -184,17 +184,8 @@ class LakeTable:
         return DeltaTable(self.folder, version=version).to_pyarrow_dataset()
 
     def commits(self, after: int) -> list[Commit]:
-        """The commits past version ``after`` up to the snapshot that the log has, oldest first.
-
-        Read from the log itself: `history` counts down from the snapshot through what is on disk by
-        now, so that a commit of another writer in between shifts the numbers.
-        """
-        found = []
-        for version in range(after + 1, self.version + 1):
-            with suppress(FileNotFoundError):
-                for entry in actions(self.folder, version, "commitInfo"):
-                    found.append(told(self.spec.table, {**entry, "version": version}))
-        return found
+        """The commits past version ``after`` up to the snapshot that the log has, oldest first."""
+        return list(commits(self.spec.table, self.folder, range(after + 1, self.version + 1)))
 
     def _operation(self, name: str) -> AbstractContextManager[None]:
         is_due = (self.version + 1) % COMMITS_PER_CHECKPOINT == 0

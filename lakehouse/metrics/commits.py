@@ -1,6 +1,5 @@
 """Metrics of the commit path: what was written, how long it took, how fresh it is."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lakehouse.delta_log import actions
+from lakehouse.commit import commits
 from lakehouse.metrics.registry import Metrics
 
 BRONZE = "bronze.traffic_event"
@@ -55,16 +54,13 @@ def landings(folder: Path, versions: range) -> Iterator[Landed]:
 
     What the log was cleaned of is left out.
     """
-    for version in versions:
-        try:
-            told = next(actions(folder, version, "commitInfo"), {})
-        except FileNotFoundError:
-            continue
-        note = json.loads(told.get("traffic", "{}"))
-        rows = int(told.get("operationMetrics", {}).get("num_added_rows", 0))
-        if note.get("job") == "land" and rows:
-            between = note.get("sent")
-            yield Landed(tuple(between) if between else None, rows, told["timestamp"] / 1000)
+    for commit in commits(BRONZE, folder, versions):
+        if commit.note is not None and commit.note["job"] == "land" and commit.rows_written:
+            between = commit.note.get("sent")
+            yield Landed(
+                tuple(between) if between else None,
+                commit.rows_written, commit.committed_at.timestamp(),
+            )  # fmt: skip
 
 
 class CommitWatch:
