@@ -1,8 +1,7 @@
 """When records are sent: as their event times pass, at a rate, or as fast as they are taken."""
 
-import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +16,9 @@ SLICE_RECORDS = 5_000
 
 TICK_SECONDS = 0.005
 """Shortest sleep: what falls due meanwhile goes out together."""
+
+NAP_SECONDS = 0.1
+"""Longest sleep at a stretch: so long a request to stop may wait."""
 
 
 class Clock(Protocol):
@@ -33,11 +35,11 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock; ``stop`` ends every wait."""
+    """The machine's clock, for a program that can be asked to stop."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        """Wait no longer than until ``stop`` is set."""
-        self._stop = stop
+    def __init__(self, stopped: Callable[[], bool]) -> None:
+        """``stopped`` says whether the program was asked to; it may be called very often."""
+        self.stopped = stopped
 
     def now(self) -> float:
         """Seconds since some fixed moment."""
@@ -45,11 +47,9 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         """Wait for ``seconds``, or less if the program was asked to stop."""
-        self._stop.wait(seconds)
-
-    def stopped(self) -> bool:
-        """Whether the program was asked to stop."""
-        return self._stop.is_set()
+        until = self.now() + seconds
+        while not self.stopped() and (left := until - self.now()) > 0:
+            time.sleep(min(left, NAP_SECONDS))
 
 
 @dataclass(frozen=True)

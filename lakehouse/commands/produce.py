@@ -1,12 +1,8 @@
 """`traffic produce`: readings into Kafka, replayed or simulated."""
 
 import json
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -134,19 +130,6 @@ def _source(specs: "Specs", name: str) -> "SourceSpec":
     return specs.sources[name]
 
 
-@contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM set the event; what was handed to Kafka is then flushed and reported."""
-    stop = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _produce(
     specs: "Specs",
     records: "Iterable[Records]",
@@ -157,18 +140,20 @@ def _produce(
 ) -> None:
     from ingestion.pacing import SystemClock, pace
     from ingestion.producer import KafkaSender, send_all
+    from lakehouse.signals import stopping_on_signals
 
     name, retry = specs.topics["traffic_event"].topic, specs.ops.retries.unavailable
     with (
         quiet_kafka(),
-        _stop_on_signals() as stop,
+        stopping_on_signals() as stopped,
         KafkaSender(kafka_address(bootstrap), name, retry) as sender,
     ):
         began = time.monotonic()
-        paced = pace(records, schedule, SystemClock(stop))
+        paced = pace(records, schedule, SystemClock(stopped))
         truth, delivered = send_all(paced, sender)
         seconds = time.monotonic() - began
-    if stop.is_set():
+    was_stopped = stopped()
+    if was_stopped:
         print("stopped before the end; everything sent was delivered", file=sys.stderr)
     report = {
         **truth.as_dict(),
@@ -176,7 +161,7 @@ def _produce(
         "last_offsets": delivered.last_offsets,
         "seconds": round(seconds, 3),
         "records_per_second": round(delivered.records / seconds, 1),
-        "is_complete": not stop.is_set(),
+        "is_complete": not was_stopped,
     }
     if as_json:
         print(json.dumps(report))

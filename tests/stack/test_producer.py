@@ -126,7 +126,7 @@ def test_a_stopped_run_flushes_and_reports_what_it_sent(
     begin = ends(admin)
 
     def stopping() -> Iterator[Records]:
-        for part in pace([sent], Schedule(rate=1000), SystemClock(stop)):
+        for part in pace([sent], Schedule(rate=1000), SystemClock(stop.is_set)):
             yield part
             stop.set()
 
