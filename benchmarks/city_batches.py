@@ -174,7 +174,9 @@ class CityBatches:
             self._gold = Gold(
                 self.lake, self._segments, self._journal, Unpublished(), models,  # type: ignore[arg-type]
             )  # fmt: skip
-        self._gold.take(rows, rows.filter(pc.invert(rows["is_final"])), note, WRITER, self.batch_id)
+        opened = rows.filter(pc.invert(rows["is_final"]))
+        self._gold.score(rows, opened, note, WRITER, self.batch_id)
+        self._gold.sum_up(rows, opened, note, WRITER, self.batch_id)
 
     def advance(self, windows: int) -> None:
         """One whole batch of so many windows."""

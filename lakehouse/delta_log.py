@@ -53,6 +53,16 @@ def oldest_commit(folder: Path) -> int:
     return min(int(path.stem) for path in (folder / LOG).glob("*.json"))
 
 
+def is_newest(folder: Path, version: int) -> bool:
+    """Whether the log has no commit past ``version``, told by two looks at its folder.
+
+    A log loses its oldest commits only: as long as it has kept ``version``, the next would be
+    there.
+    """
+    log = folder / LOG
+    return not (log / f"{version + 1:020}.json").exists() and (log / f"{version:020}.json").exists()
+
+
 def log_files(folder: Path) -> list[LogFile]:
     """The versioned files in the log of the table in ``folder``, by name."""
     found = []

@@ -15,7 +15,7 @@ from pyarrow.dataset import Dataset
 
 from lakehouse.commit import ID_KEY, Commit, Note, Step, commits, properties, told
 from lakehouse.delta_checksum import Held, write_checksum
-from lakehouse.delta_log import LOG, expired, log_files
+from lakehouse.delta_log import LOG, actions, expired, is_newest, log_files
 from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
 from lakehouse.metrics.commits import CommitWatch
@@ -49,6 +49,8 @@ class LakeTable:
         self._conflict = conflict
         self._delta, self._moves = self._open(), 0
         self._held: Held | None = None
+        self._reached: dict[str, int | None] = {}
+        self._reached_at = self.version
 
     def _open(self) -> DeltaTable:
         try:
@@ -87,7 +89,7 @@ class LakeTable:
 
     def refresh(self) -> int:
         """Move the snapshot to the newest commit and return its version."""
-        if not self._is_renewed():
+        if not is_newest(self.folder, self.version) and not self._is_renewed():
             self._delta.update_incremental()
         return self.version
 
@@ -101,7 +103,11 @@ class LakeTable:
 
     def progress(self, writer: str) -> int | None:
         """How far ``writer`` had come, in the snapshot."""
-        return self._delta.transaction_version(writer)
+        if self._reached_at != self.version:
+            self._reached, self._reached_at = {}, self.version
+        if writer not in self._reached:  # delta-rs takes 3 ms to say so
+            self._reached[writer] = self._delta.transaction_version(writer)
+        return self._reached[writer]
 
     def append(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
         """Append ``rows`` and advance ``steps``, in one commit.
@@ -339,15 +345,11 @@ class LakeTable:
 
     def _logged(self, commit_id: str) -> Commit:
         """What the log says of our commit; by now other writers' may stand after it."""
-        limit = 1
-        while True:
-            entries = self._delta.history(limit)
-            for entry in entries:
+        for version in range(self.version, -1, -1):
+            for entry in actions(self.folder, version, "commitInfo"):
                 if entry.get(ID_KEY) == commit_id:
-                    return told(self.spec.table, entry)
-            if len(entries) < limit:
-                raise AssertionError(f"{self.spec.table}: commit {commit_id} is not in the log")
-            limit *= 10
+                    return told(self.spec.table, {**entry, "version": version})
+        raise AssertionError(f"{self.spec.table}: commit {commit_id} is not in the log")
 
 
 def _described(spec: TableSpec, schema: pa.Schema) -> pa.Schema:

@@ -60,16 +60,13 @@ class Gold:
             grid, history_windows=spec.history_windows, scorable_windows=SCORABLE_WINDOWS
         )
 
-    def take(
+    def score(
         self, changed: pa.Table, opened: pa.Table, note: Note, writer: str, batch_id: int
     ) -> int:
-        """Score the ``changed`` rows of silver and commit scores and KPIs.
+        """Score the ``changed`` rows of silver and commit the scores.
 
         After batches without a model the first one with it scores all open windows; those that
         became final meanwhile are left to `Reconciler`.
-
-        The KPIs come last, once Kafka has taken everything, and with every batch: their progress is
-        the stream's.
 
         Args:
             changed: rows of silver.segment_metric that were just committed.
@@ -85,22 +82,38 @@ class Gold:
             GateFailed: a row breaks a rule; nothing of its table was committed.
             Fenced: another driver runs the same stream.
         """
-        seconds = self._lake.specs.transforms.primary.size_seconds
-        primary = changed.filter(pc.equal(changed["window_seconds"], seconds))
+        primary = self._primary(changed)
         if self._owes_scores:
-            still_open = opened.filter(pc.equal(opened["window_seconds"], seconds))
-            primary = pa.concat_tables([still_open, primary.filter(primary["is_final"])])
-        written = 0
-        if primary.num_rows:
-            written = self._score(primary, opened, note, writer, batch_id)
+            primary = pa.concat_tables([
+                self._primary(opened), primary.filter(primary["is_final"])
+            ])  # fmt: skip
+        if not primary.num_rows:
+            return 0
+        return self._score(primary, opened, note, writer, batch_id)
+
+    def sum_up(
+        self, changed: pa.Table, opened: pa.Table, note: Note, writer: str, batch_id: int
+    ) -> None:
+        """Commit the network's KPIs of the windows that ``changed``; arguments as in `score`.
+
+        They come last, once Kafka has taken everything, and with every batch: their progress is
+        the stream's.
+
+        Raises:
+            GateFailed, Fenced: as `score`.
+        """
         failpoint("stream.before_flush")
         self._publisher.flush()
         failpoint("stream.between_scores_and_kpis")
         final = changed.filter(changed["is_final"])
         kpis = network_kpi(pa.concat_tables([opened, final]), self._lake.specs, at=now())
-        touched = pc.is_in(kpis["window_start"], pc.unique(primary["window_start"]))
+        starts = pc.unique(self._primary(changed)["window_start"])
+        touched = pc.is_in(kpis["window_start"], starts)
         self.kpis.merge_batch(kpis.filter(touched), note, writer, batch_id)
-        return written
+
+    def _primary(self, rows: pa.Table) -> pa.Table:
+        seconds = self._lake.specs.transforms.primary.size_seconds
+        return rows.filter(pc.equal(rows["window_seconds"], seconds))
 
     def _score(
         self, primary: pa.Table, opened: pa.Table, note: Note, writer: str, batch_id: int

@@ -239,10 +239,11 @@ class Stream:
         if rows.num_rows or left_out:
             told = replace(note, verdicts=left_out)
             silver_rows = self.silver.merge_batch(rows, told, name, batch_id)
-            self.silver.publish(rows, news_only=True)
             self.done.batches += 1
         failpoint("stream.between_silver_and_gold")
-        score_rows = self.gold.take(rows, self._open.rows, note, name, batch_id)
+        score_rows = self.gold.score(rows, self._open.rows, note, name, batch_id)
+        self.silver.publish(rows, news_only=True)  # to make the messages takes time: scores first
+        self.gold.sum_up(rows, self._open.rows, note, name, batch_id)
         failpoint("stream.batch_done")
         self.done.silver_rows += silver_rows
         self.done.score_rows += score_rows

@@ -25,27 +25,24 @@ def distinct_readings(events: DataFrame, spec: TransformSpec) -> DataFrame:
 
     Args:
         events: ``EVENT_COLUMNS`` of bronze.traffic_event, as a batch or as a stream.
-        spec: a stream takes its watermark from it.
+        spec: the measures and panes; a stream takes its watermark from it.
+
+    Returns:
+        The events with the integer measures of transforms.yaml, null where the event is no
+        observation, and ``pane_end``; a reading at the end of a pane belongs to the next.
     """
     narrow = events.select(*EVENT_COLUMNS)
-    if not events.isStreaming:
-        return narrow.dropDuplicates(["event_id"])
-    late = f"{spec.watermark_seconds} seconds"
-    return narrow.withWatermark("event_time", late).dropDuplicatesWithinWatermark(["event_id"])
-
-
-def _with_pane(readings: DataFrame, spec: TransformSpec) -> DataFrame:
-    """Add ``pane_end``; a reading at the end of a pane belongs to the next."""
-    size = spec.pane_seconds * MICROS
-    start = f"unix_micros(event_time) - pmod(unix_micros(event_time), {size}L)"
-    return readings.withColumn("pane_end", F.expr(f"timestamp_micros({start} + {size}L)"))
-
-
-def measured(events: DataFrame, spec: TransformSpec) -> DataFrame:
-    """Add the integer measures of transforms.yaml; null where the event is no observation."""
+    if events.isStreaming:
+        late = f"{spec.watermark_seconds} seconds"
+        once = narrow.withWatermark("event_time", late).dropDuplicatesWithinWatermark(["event_id"])
+    else:
+        once = narrow.dropDuplicates(["event_id"])
     observed = F.expr(spec.observation)
     measures = {m.name: F.when(observed, F.expr(m.expr)) for m in spec.measures}
-    return events.withColumns(measures)
+    size = spec.pane_seconds * MICROS
+    start = f"unix_micros(event_time) - pmod(unix_micros(event_time), {size}L)"
+    pane_end = F.expr(f"timestamp_micros({start} + {size}L)")
+    return once.withColumns({**measures, "pane_end": pane_end})
 
 
 def pane_aggregate(readings: DataFrame, spec: TransformSpec) -> DataFrame:
@@ -63,8 +60,4 @@ def pane_aggregate(readings: DataFrame, spec: TransformSpec) -> DataFrame:
     """
     aggregations = [F.expr(a.expr).alias(a.name) for a in spec.aggregations]
     aggregations += [F.expr(sql).alias(name) for name, sql in packed_counts(spec.histogram).items()]
-    return (
-        _with_pane(measured(readings, spec), spec)
-        .groupBy("segment_id", "pane_end")
-        .agg(*aggregations)
-    )
+    return readings.groupBy("segment_id", "pane_end").agg(*aggregations)

@@ -111,6 +111,7 @@ def test_an_edited_window_length_changes_the_windows(
     edited = specs.transforms.model_copy(update={"windows": windows})
     events = table(lake, "bronze.traffic_event", [reading(0, 59), reading(1, 60)])
     frame = spark.createDataFrame(events.select(EVENT_COLUMNS))
-    made = window_aggregate(pane_aggregate(frame, edited).toArrow(), edited)
+    panes = pane_aggregate(distinct_readings(frame, edited), edited).toArrow()
+    made = window_aggregate(panes, edited)
     ends = {after(60), after(120)} if size_seconds == 60 else {after(3600)}
     assert {end - timedelta(0) for end in made["window_end"].to_pylist()} == ends

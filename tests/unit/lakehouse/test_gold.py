@@ -86,7 +86,9 @@ def test_hours_that_come_in_one_batch_are_scored_as_a_recompute_would(
     for batch_id, (rows, opened) in enumerate(batches):
         changed = table(lake, SILVER, rows)
         lake.table(SILVER).merge(changed, NOTE)
-        gold.take(changed, table(lake, SILVER, opened), NOTE, "stream", batch_id)
+        still_open = table(lake, SILVER, opened)
+        gold.score(changed, still_open, NOTE, "stream", batch_id)
+        gold.sum_up(changed, still_open, NOTE, "stream", batch_id)
 
     again = silver_lake(
         tmp_path / "again", specs, [*windows(ended, is_final=True), *closing, *final]
