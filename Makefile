@@ -2,6 +2,7 @@
 PYTHON ?= python3
 TRAFFIC = .venv/bin/traffic
 RUN = .venv/bin/python -m
+UNIT = $(RUN) pytest --numprocesses=2 --dist=worksteal tests/unit
 
 SCANNED = specs quality ml ingestion lakehouse benchmarks airflow/dags airflow/serve.py superset/*.py deploy
 
@@ -31,8 +32,8 @@ lint: install  ## style, types, import rules, specs and the files made of them, 
 	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml --severity-level medium $(SCANNED)
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files 'uv\.lock$$|artifacts\.yaml$$'
 
-test-quick: install  ## tests without a JVM, under a minute
-	$(RUN) pytest tests/unit
+test-quick: install  ## tests without a JVM that take no seconds, under a minute in all
+	$(UNIT) -m "not slow"
 
 test-spark: install  ## tests on one Spark session
 	$(RUN) pytest tests/spark
@@ -70,7 +71,8 @@ test-accidents: install  ## more than a kill: disk full, clock, lost checkpoint,
 	$(RUN) pytest tests/chaos/test_scenarios.py tests/chaos/test_supervised.py
 
 test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps
-	$(RUN) pytest --ignore=tests/apps --ignore=tests/dags --ignore=tests/chaos
+	$(UNIT)
+	$(RUN) pytest --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/chaos
 
 bench: install  ## what the README and docs say of speed
 	$(TRAFFIC) bench landing

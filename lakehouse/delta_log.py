@@ -53,14 +53,33 @@ def oldest_commit(folder: Path) -> int:
     return min(int(path.stem) for path in (folder / LOG).glob("*.json"))
 
 
-def is_newest(folder: Path, version: int) -> bool:
-    """Whether the log has no commit past ``version``, told by two looks at its folder.
+def first_needed(folder: Path) -> Path:
+    """File that a snapshot opened now begins with: the newest checkpoint, or the first commit."""
+    pointer = folder / LOG / "_last_checkpoint"
+    try:
+        version = int(json.loads(pointer.read_text())["version"])
+    except FileNotFoundError:
+        return folder / LOG / f"{0:020}.json"
+    return folder / LOG / f"{version:020}.checkpoint.parquet"
 
-    A log loses its oldest commits only: as long as it has kept ``version``, the next would be
-    there.
+
+def is_newest(folder: Path, version: int, begins_with: Path) -> bool:
+    """Whether a snapshot at ``version`` is whole and the log has no commit past it.
+
+    Three looks at files, where delta-rs takes 3 ms. A log loses its oldest files only: as long as
+    it has kept ``version``, the next would be there.
+
+    Args:
+        folder: of the table.
+        version: of the snapshot.
+        begins_with: `first_needed` when it was opened.
     """
     log = folder / LOG
-    return not (log / f"{version + 1:020}.json").exists() and (log / f"{version:020}.json").exists()
+    return (
+        not (log / f"{version + 1:020}.json").exists()
+        and (log / f"{version:020}.json").exists()
+        and begins_with.exists()
+    )
 
 
 def log_files(folder: Path) -> list[LogFile]:

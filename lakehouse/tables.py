@@ -15,7 +15,7 @@ from pyarrow.dataset import Dataset
 
 from lakehouse.commit import ID_KEY, Commit, Note, Step, commits, properties, told
 from lakehouse.delta_checksum import Held, write_checksum
-from lakehouse.delta_log import LOG, actions, expired, is_newest, log_files
+from lakehouse.delta_log import LOG, actions, expired, first_needed, is_newest, log_files
 from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
 from lakehouse.metrics.commits import CommitWatch
@@ -48,6 +48,7 @@ class LakeTable:
         self.schema: pa.Schema = arrow_schema(spec)
         self._conflict = conflict
         self._delta, self._moves = self._open(), 0
+        self._begins_with = first_needed(self.folder)
         self._held: Held | None = None
         self._reached: dict[str, int | None] = {}
         self._reached_at = self.version
@@ -89,8 +90,11 @@ class LakeTable:
 
     def refresh(self) -> int:
         """Move the snapshot to the newest commit and return its version."""
-        if not is_newest(self.folder, self.version) and not self._is_renewed():
-            self._delta.update_incremental()
+        if not is_newest(self.folder, self.version, self._begins_with):
+            if not self._begins_with.exists():
+                self._renew()
+            elif not self._is_renewed():
+                self._delta.update_incremental()
         return self.version
 
     def _is_renewed(self) -> bool:
@@ -98,8 +102,12 @@ class LakeTable:
         self._moves += 1
         if self._moves <= MOVES_PER_SNAPSHOT:
             return False
-        self._delta, self._moves = DeltaTable(self.folder), 0
+        self._renew()
         return True
+
+    def _renew(self) -> None:
+        self._begins_with = first_needed(self.folder)
+        self._delta, self._moves = DeltaTable(self.folder), 0
 
     def progress(self, writer: str) -> int | None:
         """How far ``writer`` had come, in the snapshot."""

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from lakehouse.tables import Lake
 from specs.loader import Specs, load_specs
+
+# a worker of pytest-xdist has no program of its own, which PySpark takes for a run of its doctests
+sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
 
 settings.register_profile("shared machine", deadline=None)  # how long one example takes is chance
 settings.load_profile("shared machine")

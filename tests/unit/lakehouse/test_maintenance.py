@@ -17,6 +17,8 @@ from lakehouse.tables import Lake
 from tests.edited_specs import edited_specs
 from tests.rows import after, metric, reading, table
 
+pytestmark = pytest.mark.slow
+
 BRONZE, SILVER, LEDGER = "bronze.traffic_event", "silver.segment_metric", "ops.ledger"
 NOTE = Note(job="test", spec_version="v", verdicts={"landed": 1})
 RULES = "log_hours: 1 ", "replaced_file_hours: 1 "

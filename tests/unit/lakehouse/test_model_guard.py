@@ -30,6 +30,8 @@ from specs.errors import WrongInput
 from specs.loader import Specs
 from tests.unit.ml.tables import SPECS, at, ml_spec, rush_hours, segments, silver, small_specs
 
+pytestmark = pytest.mark.slow
+
 NOTE = Note(job="test", spec_version="v")
 SCORES, SHADOW = "gold.congestion_scores", "gold.shadow_score"
 ROADS = segments({"a": 100.0, "b": 100.0})

@@ -21,6 +21,8 @@ from lakehouse.settings import Settings
 from specs.errors import Unavailable
 from tests.tiny_server import DEAF, FAILING, SLEEP, TINY, python
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:

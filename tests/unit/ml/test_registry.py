@@ -16,6 +16,8 @@ from specs.errors import Unavailable, WrongInput
 from specs.ops import Retry
 from tests.unit.ml.tables import SPECS, rush_hours, segments, silver, small_specs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained() -> TrainedModel:

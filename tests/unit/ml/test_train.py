@@ -18,6 +18,8 @@ from tests.unit.ml.tables import (
     small_specs,
 )
 
+pytestmark = pytest.mark.slow
+
 ROADS = segments({"a": 100.0, "b": 100.0, "c": 100.0, "d": 100.0})
 DAYS = 10
 

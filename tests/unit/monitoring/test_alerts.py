@@ -19,6 +19,8 @@ from specs.loader import Specs
 from specs.ops import Alert
 from tests.programs import program
 
+pytestmark = pytest.mark.slow
+
 Series = dict[str, str]
 """Prometheus' notation: `0+5x10` is 0, 5, ... 50, a value a minute."""
 
