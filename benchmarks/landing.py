@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from benchmarks.home import BenchHome, temporary_home
@@ -11,6 +12,7 @@ from benchmarks.live import LiveLoad, say
 from benchmarks.report import Result, audited, spread
 from lakehouse.audit import Check, landing_balance
 from lakehouse.runtime.kafka import KAFKA
+from lakehouse.tables import Lake
 
 SEGMENTS = 500
 EVENT_RATE = 2000.0
@@ -30,7 +32,7 @@ class LandingLoad:
     """
 
     records: int = 2_000_000
-    repetitions: int = 3
+    repetitions: int = 5
     malformed: float = 0.01
     seed: int = 0
     partitions: int = 4
@@ -43,11 +45,11 @@ def measure(load: LandingLoad) -> Result:
         Unavailable: a server or a process failed.
     """
     with temporary_home((KAFKA,), load.partitions) as home:
-        truth = _fill(home, load)
+        truth = fill(home, load)
         say(f"the topic holds {truth['records']:,} records; one run to warm up")
         runs = []
         for number in range(load.repetitions + 1):
-            run = _land(home, truth, number)
+            run = land(home, truth, number)
             if number:
                 runs.append(run)
                 say(f"run {number}: {run['records'] / run['seconds']:,.0f} events/s")
@@ -78,7 +80,7 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> Result:
     }  # fmt: skip
 
 
-def _fill(home: BenchHome, load: LandingLoad) -> dict[str, Any]:
+def fill(home: BenchHome, load: LandingLoad) -> dict[str, Any]:
     """Send the records with the real producer; returns what it says was sent."""
     seconds = load.records / (1 + load.malformed) / EVENT_RATE
     start = datetime.now(UTC) - timedelta(seconds=seconds + 60)
@@ -90,12 +92,24 @@ def _fill(home: BenchHome, load: LandingLoad) -> dict[str, Any]:
     return truth
 
 
-def _land(home: BenchHome, truth: Mapping[str, Any], number: int) -> dict[str, Any]:
+def land(home: BenchHome, truth: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Land the whole topic into empty tables. They hold the offsets, so it starts at the first."""
+    folder = start_landing(home, number)
+    return landed(home, truth, folder, home.run(module="benchmarks.timed_lander", home=folder))
+
+
+def start_landing(home: BenchHome, number: int) -> Path:
+    """A folder with empty tables; returns it."""
     folder = home.settings.home / f"run{number}"
-    lake = home.lake(SEGMENTS, folder / "lake")
-    report = home.run(module="benchmarks.timed_lander", home=folder)
-    checks = landing_balance(lake, home.offsets())
+    home.lake(SEGMENTS, folder / "lake")
+    return folder
+
+
+def landed(
+    home: BenchHome, truth: Mapping[str, Any], folder: Path, report: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The report with the verdict of the books; the tables go."""
+    checks = landing_balance(Lake(folder / "lake", home.specs), home.offsets())
     rows, dead = expected(truth)
     checks += [
         Check("rows landed as sent", rows, report["rows"]),

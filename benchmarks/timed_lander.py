@@ -6,29 +6,15 @@ not, since a lander runs for days.
 """
 
 import json
-import resource
-import time
-from pathlib import Path
+from dataclasses import asdict
 
+from benchmarks.timed import timed
 from ingestion.lander import Lander, LandingPace
 from lakehouse.services import kafka_bootstrap
 from lakehouse.settings import Settings
 from lakehouse.signals import stop_on_signals
 from lakehouse.tables import Lake
 from specs.loader import load_specs
-
-LINUX_STATUS = Path("/proc/self/status")
-
-
-def peak_rss_bytes() -> int:
-    """The most memory that this process has held.
-
-    Linux carries ``ru_maxrss`` over from the process that started this one, ``VmHWM`` not.
-    """
-    if LINUX_STATUS.exists():
-        fields = dict(line.split(":", 1) for line in LINUX_STATUS.read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def main() -> None:
@@ -37,14 +23,12 @@ def main() -> None:
     stopped = stop_on_signals()
     pace = LandingPace(settings.land_max_records, settings.land_max_seconds)
     lander = Lander(Lake(settings.lake, load_specs()), kafka_bootstrap(settings), pace)
-    began, cpu_before = time.perf_counter(), time.process_time()
     try:
-        lander.run_once(stopped)
-        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_before
+        with timed() as took:
+            lander.run_once(stopped)
     finally:
         lander.close()
-    timed = {"seconds": seconds, "cpu_seconds": cpu_seconds, "rss_bytes": peak_rss_bytes()}
-    print(json.dumps({**lander.report(), **timed}))
+    print(json.dumps({**lander.report(), **asdict(took)}))
 
 
 if __name__ == "__main__":

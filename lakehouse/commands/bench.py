@@ -22,10 +22,20 @@ class Through(StrEnum):
 @app.command()
 def landing(  # noqa: PLR0913, PLR0917  (each is an option)
     records: Annotated[int, typer.Option(min=1, help="Records in the topic.")] = 2_000_000,
-    repetitions: Annotated[int, typer.Option(min=1, help="Runs that count.")] = 3,
+    repetitions: Annotated[int, typer.Option(min=1, help="Runs that count.")] = 5,
     malformed: Annotated[float, typer.Option(help="Ratio of extra records that are wrong.")] = 0.01,
     seed: Seed = 0,
     partitions: Annotated[int, typer.Option(min=1, help="Of the topic.")] = 4,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Beside others, turn by turn, on sound records.")
+    ] = False,
+    peer: Annotated[
+        list[str] | None, typer.Option(help="Of the others only this one; repeatable.")
+    ] = None,
+    peer_command: Annotated[
+        str | None,
+        typer.Option(help="Another program: {bootstrap}, {topic}, {table}, {records} are filled."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Land a full topic with one lander process; exit 1 if the books do not balance."""
@@ -34,6 +44,16 @@ def landing(  # noqa: PLR0913, PLR0917  (each is an option)
 
     _clean_up_on_signals()
     load = LandingLoad(records, repetitions, malformed, seed, partitions)
+    if peers or peer or peer_command:
+        from benchmarks import landing_peers
+        from specs.errors import WrongInput
+
+        unknown = sorted({*(peer or ())} - {*landing_peers.MODULES})
+        if unknown:
+            known = ", ".join(landing_peers.MODULES)
+            raise WrongInput(f"no peer {unknown[0]}; there are {known}")
+        others = landing_peers.Peers(tuple(peer or landing_peers.MODULES), peer_command)
+        sys.exit(finish("landing --peers", landing_peers.measure(load, others), as_json=as_json))
     sys.exit(finish("landing", measure(load), as_json=as_json))
 
 

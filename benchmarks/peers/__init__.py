@@ -1,0 +1,1 @@
+"""Others that empty the same topic: what landing costs without what makes it safe."""
