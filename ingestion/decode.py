@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -52,10 +54,12 @@ class Decoded:
             ``raw_value``, ``partition``, ``offset``, ``kafka_timestamp`` and ``index``, its place
             in the batch.
         unreadable: the others.
+        places: ``partition`` and ``offset`` of all records.
     """
 
     rows: pa.Table
     unreadable: list[Unreadable]
+    places: pa.Table
 
 
 class EventDecoder:
@@ -81,27 +85,43 @@ class EventDecoder:
 
     def decode(self, records: Sequence[Record]) -> Decoded:
         """Read ``records``; never raises for what is in them."""
-        events, kept, unreadable = [], [], []
-        decode, limit = self._decoder.decode, self._max_value_bytes
-        for index, record in enumerate(records):
-            value = record.value()
+        values = [record.value() for record in records]
+        events, unreadable = self._events(values)
+        places = pa.table({
+            "key": pa.array([r.key() for r in records], pa.binary()),
+            "raw_value": pa.array(values, pa.binary()),
+            "partition": pa.array([r.partition() for r in records], pa.int32()),
+            "offset": pa.array([r.offset() for r in records], pa.int64()),
+            "kafka_timestamp": pa.array(
+                [r.timestamp()[1] for r in records], pa.timestamp("ms", tz="UTC")
+            ).cast(pa.timestamp("us", tz="UTC")),
+            "index": pa.array(np.arange(len(records))),
+        })  # fmt: skip
+        readable = places
+        if unreadable:
+            kept = np.ones(len(records), dtype=bool)
+            kept[[one.index for one in unreadable]] = False
+            readable = places.filter(pa.array(kept))
+        rows = self._read(events)
+        columns = rows | {name: readable[name] for name in readable.column_names}
+        return Decoded(pa.table(columns), unreadable, places.select(["partition", "offset"]))
+
+    def _events(self, values: Sequence[bytes | None]) -> tuple[list[Any], list[Unreadable]]:
+        """The events of the values that are some, in order, and the others."""
+        limit, events, unreadable = self._max_value_bytes, list[Any](), list[Unreadable]()
+        texts = iter([
+            value if value is not None and len(value) <= limit and value.isascii()
+            else _checked(value, limit) for value in values
+        ])  # fmt: skip
+        while True:
             try:
-                if value is None or len(value) > limit:
-                    raise msgspec.DecodeError
-                events.append(decode(value.decode()))  # msgspec skips unknown keys unseen
-                kept.append(index)
+                # An exception leaves in the list what came before, and takes one text.
+                events.extend(map(self._decoder.decode, texts))  # msgspec skips unknown keys unseen
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-                unreadable.append(Unreadable(index, *_diagnose(value, limit, error)))
-        readable = [records[index] for index in kept] if unreadable else records
-        columns = self._read(events)
-        columns["key"] = pa.array([r.key() for r in readable], pa.binary())
-        columns["raw_value"] = pa.array([r.value() for r in readable], pa.binary())
-        columns["partition"] = pa.array([r.partition() for r in readable], pa.int32())
-        columns["offset"] = pa.array([r.offset() for r in readable], pa.int64())
-        stamps = pa.array([r.timestamp()[1] for r in readable], pa.timestamp("ms", tz="UTC"))
-        columns["kafka_timestamp"] = stamps.cast(pa.timestamp("us", tz="UTC"))
-        columns["index"] = pa.array(kept, pa.int64())
-        return Decoded(pa.table(columns), unreadable)
+                index = len(events) + len(unreadable)
+                unreadable.append(Unreadable(index, *_diagnose(values[index], limit, error)))
+            else:
+                return events, unreadable
 
     def _read(self, events: Sequence[Any]) -> dict[str, pa.Array]:
         """Columns of the events; a field counts only in the versions that have it."""
@@ -112,13 +132,29 @@ class EventDecoder:
             found = pa.nulls(len(events), kind)
             for name, versions in names.items():
                 if len(versions) == self._version_count:
-                    found = pa.array([getattr(event, name) for event in events], kind)
+                    found = pa.array(list(map(attrgetter(name), events)), kind)
                 elif present.intersection(versions):
-                    values = pa.array([getattr(event, name) for event in events], kind)
+                    values = pa.array(list(map(attrgetter(name), events)), kind)
                     counts = pc.is_in(written, pa.array(versions, pa.int64()))
                     found = pc.if_else(counts, values, found)
             columns[column] = found
         return columns
+
+
+NOT_JSON = ""
+
+
+def _checked(value: bytes | None, limit: int) -> str:
+    """The text of a value that is not plain ASCII within ``limit``; of one that has none, no JSON.
+
+    msgspec does not look at the text of keys that it skips.
+    """
+    if value is None or len(value) > limit:
+        return NOT_JSON
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return NOT_JSON
 
 
 def _diagnose(value: bytes | None, limit: int, error: Exception) -> tuple[str, str]:

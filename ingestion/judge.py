@@ -73,7 +73,7 @@ class Judge:
         return Judged(
             accepted=found.accepted_rows(),
             dead=self._dead_letters(records, faults, at),
-            progress=_progress(records),
+            progress=_progress(decoded.places),
             dead_places=tuple(sorted(faults)),
         )
 
@@ -113,10 +113,7 @@ class Judge:
         return pa.Table.from_pylist(rows, schema=self._dead_schema)
 
 
-def _progress(records: Sequence[Record]) -> dict[int, tuple[int, int]]:
-    reached: dict[int, tuple[int, int]] = {}
-    for record in records:
-        partition, offset = record.partition(), record.offset()
-        first, _ = reached.get(partition, (offset, offset))
-        reached[partition] = (first, offset)
-    return reached
+def _progress(places: pa.Table) -> dict[int, tuple[int, int]]:
+    """First and last offset of each partition; its records are in the order of offsets."""
+    edges = places.group_by("partition").aggregate([("offset", "min"), ("offset", "max")])
+    return {row["partition"]: (row["offset_min"], row["offset_max"]) for row in edges.to_pylist()}

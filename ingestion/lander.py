@@ -204,10 +204,12 @@ class Lander:
 
     def _land_next(self) -> None:
         messages = self._consumer.consume(self._pace.max_records, self._pace.max_seconds)
-        if any(_is_fatal(message) for message in messages) and self._may_rejoin():
-            self._rejoin()
-            return
-        records = cast("list[Record]", [one for one in messages if self._is_record(one)])
+        if any(message.error() is not None for message in messages):
+            if any(_is_fatal(message) for message in messages) and self._may_rejoin():
+                self._rejoin()
+                return
+            messages = [one for one in messages if self._is_record(one)]
+        records = cast("list[Record]", messages)
         if records:
             try:
                 self._land(records)
