@@ -3,6 +3,7 @@
 import signal
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -77,6 +78,24 @@ def freshness(  # noqa: PLR0913, PLR0917  (each is an option)
     load = LiveLoad(rate, segments, seconds, seed)
     name = "freshness" if through is None else f"freshness --through {through}"
     sys.exit(finish(name, measure(load, through_trino=through is not None), as_json=as_json))
+
+
+@app.command()
+def backfill(  # noqa: PLR0913, PLR0917  (each is an option)
+    records: Annotated[int, typer.Option(min=1, help="Sent beside a day of history.")] = 2_000_000,
+    rate: Annotated[float, typer.Option(min=1, help="Of them, a second of event time.")] = 2000.0,
+    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    repetitions: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Make silver and gold anew from bronze; exit 1 if the books do not balance."""
+    from benchmarks.backfill import BackfillLoad, measure
+    from benchmarks.report import finish
+
+    _clean_up_on_signals()
+    load = BackfillLoad(records, rate, segments, repetitions, seed)
+    sys.exit(finish("backfill", measure(load), as_json=as_json))
 
 
 @app.command()
@@ -158,6 +177,29 @@ def retrain(as_json: Json = False) -> None:
 
     _clean_up_on_signals()
     sys.exit(finish("retrain", measure(), as_json=as_json))
+
+
+@app.command("keep")
+def keep_result(
+    name: Annotated[str, typer.Argument(help="landing-peers or backfill.")],
+    command: Annotated[str, typer.Option(help="What printed it.")],
+) -> None:
+    """Keep the result on stdin, which a bench printed with --json, for the page."""
+    from benchmarks.kept import keep
+
+    print(keep(name, sys.stdin.read(), command))
+
+
+@app.command("page")
+def performance_page(
+    docs: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("docs"),
+) -> None:
+    """Write performance.md and its chart from the kept results."""
+    from benchmarks.kept import kept_results
+    from benchmarks.performance_page import write
+
+    for file in write(kept_results(), docs):
+        print(file)
 
 
 def _clean_up_on_signals() -> None:

@@ -1,0 +1,173 @@
+"""docs/performance.md from the kept results; nothing in its figures is written by hand."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bar_chart import Bar, bar_chart
+
+Kept = Mapping[str, Any]
+PEERS, BACKFILL = "landing-peers", "backfill"
+CHART = "performance-landing.svg"
+NAMES = {
+    "lander": "lander", "two_landers": "two landers", "bare_consumer": "bare consumer",
+    "bare_loop": "bare loop", "spark": "Spark, same commits",
+    "spark_large_batches": "Spark, commits ten times larger", "peer_command": "other program",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a kept result has to show.
+
+    Attributes:
+        what: in words.
+        at_least: bound of the figure.
+        kept: name of the result.
+        figure: reads it.
+        limit: what limits it, where it is missed.
+    """
+
+    what: str
+    at_least: float
+    kept: str
+    figure: Callable[[Kept], float | None]
+    limit: str
+
+
+def _ratio(peer: str, per: str) -> Callable[[Kept], float | None]:
+    def read(result: Kept) -> float | None:
+        found = result["lander_to"].get(peer)
+        return None if found is None else float(found[per]["median"])
+
+    return read
+
+
+def _rate(result: Kept) -> float:
+    return float(result["entrants"]["lander"]["events_per_second"]["median"])
+
+
+def _by_two(result: Kept) -> float:
+    return 1 / float(result["lander_to"]["two_landers"]["per_second"]["median"])
+
+
+AIMS = (
+    Aim("landing, one process, events/s", 200_000, PEERS, _rate,
+        "one thread of Python reads and judges: a struct and ten columns a record"),
+    Aim("landing against the bare loop, per second", 0.6, PEERS, _ratio("bare_loop", "per_second"),
+        "a struct a record, so that one bad record costs only itself"),
+    Aim("landing against plain Spark, per CPU-second", 4, PEERS,
+        _ratio("spark_large_batches", "per_cpu_second"),
+        "Spark with ten times larger commits; with the lander's own commits it is far slower"),
+    Aim("landing against kafka-delta-ingest, per CPU-second", 1.2, PEERS,
+        _ratio("peer_command", "per_cpu_second"), "give it as `--peer-command`"),
+    Aim("two landers against one", 1.7, PEERS, _by_two,
+        "broker and landers share the CPUs, and the rebalance is within the time"),
+    Aim("backfill bronze to gold, events/s", 200_000, BACKFILL,
+        lambda result: float(result["events_per_second"]), "see its parts below"),
+)  # fmt: skip
+
+
+def page(kept: Mapping[str, Kept]) -> str:
+    """The page as Markdown."""
+    lines = [
+        "# Performance", "",
+        "Made by `traffic bench page` from `benchmarks/results/*.json`. Machines differ, and a"
+        " shared one is slower: read the ratios, which are made within a repetition.", "",
+        "| goal | at least | measured | met | what limits it |", "|---|---|---|---|---|",
+        *(_aim(aim, kept) for aim in AIMS), "",
+    ]  # fmt: skip
+    if PEERS in kept:
+        lines += _landing(kept[PEERS])
+    if BACKFILL in kept:
+        lines += _backfill(kept[BACKFILL])
+    return "\n".join(lines)
+
+
+def chart(kept: Kept) -> str:
+    """Events per CPU-second of everyone who landed, as SVG."""
+    bars = [
+        Bar(NAMES[name], one["median"], one["lowest"], one["highest"], "lander" in name)
+        for name, one in (
+            (name, found["events_per_cpu_second"])
+            for name, found in kept["result"]["entrants"].items()
+        )
+    ]
+    return bar_chart("Events landed per CPU-second (median; line: lowest to highest)", bars)
+
+
+def write(kept: Mapping[str, Kept], docs: Path) -> list[Path]:
+    """Write the page and its chart to ``docs``; returns the files."""
+    texts = {"performance.md": page(kept)}
+    if PEERS in kept:
+        texts[CHART] = chart(kept[PEERS])
+    for name, text in texts.items():
+        (docs / name).write_text(text)
+    return [docs / name for name in texts]
+
+
+def _aim(aim: Aim, kept: Mapping[str, Kept]) -> str:
+    found = aim.figure(kept[aim.kept]["result"]) if aim.kept in kept else None
+    if found is None:
+        return f"| {aim.what} | {_number(aim.at_least)} | not measured | | {aim.limit} |"
+    met = found >= aim.at_least
+    limit = "" if met else aim.limit
+    verdict = "yes" if met else "no"
+    return f"| {aim.what} | {_number(aim.at_least)} | {_number(found)} | {verdict} | {limit} |"
+
+
+def _landing(kept: Kept) -> list[str]:
+    result = kept["result"]
+    rows = []
+    for name, one in result["entrants"].items():
+        ratio = result["lander_to"].get(name)
+        shown = ("", "") if ratio is None else tuple(
+            _spread(ratio[per]) for per in ("per_second", "per_cpu_second")
+        )  # fmt: skip
+        rows.append(
+            f"| {NAMES[name]} | {_spread(one['events_per_second'])}"
+            f" | {_spread(one['events_per_cpu_second'])} | {shown[0]} | {shown[1]}"
+            f" | {one['rss_bytes'] / 1e6:,.0f} MB | {_spread(one['kafka_cpu_seconds'])} |"
+        )
+    return [
+        "## Landing beside others", "", *_made(kept), "",
+        f"![Events per CPU-second]({CHART})", "",
+        f"{result['records']:,} sound records, {len(result['entrants']['lander']['runs'])}"
+        " repetitions after one to warm up; median (lowest to highest). The audit of each run"
+        " held: every record is in its table once.", "",
+        "| who | events/s | events per CPU-second | lander to it, per second"
+        " | per CPU-second | memory | broker's CPU-seconds |",
+        "|---|---|---|---|---|---|---|", *rows, "",
+    ]  # fmt: skip
+
+
+def _backfill(kept: Kept) -> list[str]:
+    result = kept["result"]
+    parts = result["spread"]
+    return [
+        "## Backfill", "", *_made(kept), "",
+        f"{result['records']:,} readings of bronze made silver and gold anew,"
+        f" {len(result['runs'])} repetitions after one to warm up:"
+        f" {_spread(parts['events_per_second'])} events/s;"
+        f" silver {_spread(parts['silver_seconds'])} s,"
+        f" gold {_spread(parts['gold_seconds'])} s; memory {result['rss_bytes'] / 1e6:,.0f} MB.",
+        "",
+    ]  # fmt: skip
+
+
+def _made(kept: Kept) -> list[str]:
+    machine = kept["machine"]
+    return [
+        f"`{kept['command']}`, {kept['at']}, {machine['cpus']} CPUs ({machine['cpu_model']}),"
+        f" {machine['memory_bytes'] / 1e9:,.0f} GB, Python {machine['python']}."
+    ]
+
+
+def _spread(found: Mapping[str, float]) -> str:
+    low, high = _number(found["lowest"]), _number(found["highest"])
+    return f"{_number(found['median'])} ({low} to {high})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
