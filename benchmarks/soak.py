@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from benchmarks.freshness import HISTORY, PARTITIONS, make_champion
 from benchmarks.home import temporary_home
@@ -72,7 +73,7 @@ class Diary:
         found = {f"rss:{name}": value for name, value in meter.rss_bytes().items()}
         for name in self.lake.specs.tables:
             folder = self.lake.folder(name)
-            if (folder / LOG).exists():
+            if isinstance(folder, Path) and (folder / LOG).exists():
                 found[f"files:{name}"] = sum(1 for _ in folder.rglob("*.parquet"))
                 found[f"log_files:{name}"] = len(log_files(folder))
         for name, value in found.items():
