@@ -6,6 +6,7 @@ import sys
 import typer
 
 from lakehouse import logs
+from lakehouse.bucket import outage
 from lakehouse.commands import (
     audit,
     bench,
@@ -31,7 +32,6 @@ from lakehouse.commands import (
     superset,
     topic,
 )
-from lakehouse.location import outage
 from specs.errors import GateFailed, SpecError, TrafficError, Unavailable
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from openlineage.client.facet_v2 import (
 )
 from pydantic import BaseModel, ConfigDict
 
-from lakehouse.location import SCHEME
+from lakehouse.bucket import SCHEME
 from lakehouse.sql import select
 from lakehouse.tables import Lake
 from ml.registry import ModelReport, version_report, versions

@@ -1,225 +1,26 @@
 """Where tables are: in a folder, or below a prefix of an S3 bucket.
 
 A `Place` is one of `pathlib`'s paths, used as it is, or an `S3Path`, which has those of their
-methods that we call. How a bucket is reached is in the variables that every S3 client knows
-(``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``,
-``AWS_SESSION_TOKEN``), and nowhere else.
+methods that we call.
 """
 
 import os
-import re
-import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from specs.errors import Unavailable
+from lakehouse.bucket import (
+    CONNECT_SECONDS,
+    MAX_WAIT_SECONDS,
+    PATIENCE_SECONDS,
+    REQUEST_SECONDS,
+    SCHEME,
+    S3Path,
+    access,
+)
 
 if TYPE_CHECKING:  # the settings import this module, and commands that read no table those
     from deltalake import DeltaTable
-    from pyarrow import fs
     from pyarrow.dataset import Dataset
-
-SCHEME = "s3://"
-PATIENCE_SECONDS = 60.0
-"""An S3 store that does not answer is asked again for so long."""
-
-MAX_WAIT_SECONDS = 2.0
-CONNECT_SECONDS, REQUEST_SECONDS = 5.0, 30.0
-DEFAULT_REGION = "us-east-1"
-NOT_FOUND = 0
-"""Arrow's file type of what is not there."""
-
-PASSING = ("NETWORK_CONNECTION", "REQUEST_TIMEOUT", "SERVICE_UNAVAILABLE", "SLOW_DOWN",
-           "INTERNAL_FAILURE", "RequestTimeout", "HTTP status 5")  # fmt: skip
-"""What Arrow's errors say of a store that may answer in a moment."""
-
-STORE_ERRORS = ("Generic S3 error", "AWS Error", "Object Store error", "s3a.",
-                "The operation lacked the necessary privileges")  # fmt: skip
-"""What the errors of delta-rs, Arrow and Hadoop say where a store did not do as asked."""
-
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m|↳")
-Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Access:
-    """How buckets are reached; without keys, as the machine's own role allows."""
-
-    endpoint: str | None
-    region: str
-    key: str | None
-    secret: str | None = field(repr=False)
-    token: str | None = field(repr=False)
-
-    @property
-    def is_plain(self) -> bool:
-        """Without TLS."""
-        return self.endpoint is not None and self.endpoint.startswith("http://")
-
-
-def access() -> Access:
-    """What the environment says."""
-    said = os.environ.get
-    return Access(
-        endpoint=said("AWS_ENDPOINT_URL") or None,
-        region=said("AWS_REGION") or said("AWS_DEFAULT_REGION") or DEFAULT_REGION,
-        key=said("AWS_ACCESS_KEY_ID"),
-        secret=said("AWS_SECRET_ACCESS_KEY"),
-        token=said("AWS_SESSION_TOKEN"),
-    )
-
-
-@cache
-def _client(reached: Access) -> "fs.S3FileSystem":
-    from pyarrow import fs
-
-    address = urlsplit(reached.endpoint or "")
-    return fs.S3FileSystem(
-        access_key=reached.key, secret_key=reached.secret, session_token=reached.token,
-        region=reached.region, endpoint_override=address.netloc or None,
-        scheme=address.scheme or "https", connect_timeout=CONNECT_SECONDS,
-        request_timeout=REQUEST_SECONDS, retry_strategy=fs.AwsStandardS3RetryStrategy(1),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Stat:
-    """What a listing says of an object; ``st_mtime`` is in seconds since the epoch."""
-
-    st_mtime: float
-    st_size: int
-
-
-@dataclass(frozen=True)
-class S3Path:
-    """An object of a bucket, or a prefix, with the methods of `pathlib.Path` that we use.
-
-    Everything here asks a store that does not answer again for ``patience_seconds``, and then
-    raises `Unavailable`.
-    """
-
-    url: str
-    patience_seconds: float = PATIENCE_SECONDS
-    listed: Stat | None = field(default=None, compare=False, repr=False)
-
-    def __str__(self) -> str:
-        return self.url
-
-    def __truediv__(self, name: str) -> "S3Path":
-        return S3Path(f"{self.url}/{name}", self.patience_seconds)
-
-    def joinpath(self, *names: str) -> "S3Path":
-        """What is called so below this."""
-        return S3Path("/".join((self.url, *names)), self.patience_seconds)
-
-    @property
-    def name(self) -> str:
-        """Last part."""
-        return self.url.rsplit("/", 1)[1]
-
-    @property
-    def key(self) -> str:
-        """Bucket and key, as Arrow wants it."""
-        return self.url.removeprefix(SCHEME)
-
-    def resolve(self) -> "S3Path":
-        """The address itself: there are no links."""
-        return self
-
-    def as_uri(self) -> str:
-        """The address."""
-        return self.url
-
-    def exists(self) -> bool:
-        """Whether there is such an object, or one below."""
-        found = self._ask(lambda client: client.get_file_info(self.key))
-        return int(found.type.value) > NOT_FOUND
-
-    def read_text(self) -> str:
-        """The object's text; raises `FileNotFoundError`."""
-
-        def read(client: "fs.S3FileSystem") -> str:
-            with client.open_input_stream(self.key) as stream:
-                return str(stream.read(), "utf-8")
-
-        return self._ask(read)
-
-    def write_text(self, text: str) -> None:
-        """Put an object, which others see whole or not at all."""
-
-        def write(client: "fs.S3FileSystem") -> None:
-            with client.open_output_stream(self.key) as stream:
-                stream.write(text.encode())
-
-        self._ask(write)
-
-    def iterdir(self) -> Iterator["S3Path"]:
-        """What is right below; nothing where there is no such prefix."""
-        return iter(self._listed(recursive=False))
-
-    def files(self) -> set[str]:
-        """Addresses of all objects below."""
-        return {str(path) for path in self._listed(recursive=True)}
-
-    def _listed(self, *, recursive: bool) -> list["S3Path"]:
-        from pyarrow import fs
-
-        asked = fs.FileSelector(self.key, allow_not_found=True, recursive=recursive)
-        return [
-            S3Path(
-                SCHEME + one.path, self.patience_seconds,
-                Stat(one.mtime.timestamp() if one.mtime else 0.0, one.size or 0),
-            )
-            for one in self._ask(lambda client: client.get_file_info(asked))
-        ]  # fmt: skip
-
-    def stat(self) -> Stat:
-        """What the listing that this came from said; raises `FileNotFoundError`."""
-        if self.listed is not None:
-            return self.listed
-        found = self._ask(lambda client: client.get_file_info(self.key))
-        if found.mtime is None:
-            raise FileNotFoundError(self.url)
-        return Stat(found.mtime.timestamp(), found.size)
-
-    def unlink(self, *, missing_ok: bool = False) -> None:
-        """Delete the object."""
-        try:
-            self._ask(lambda client: client.delete_file(self.key))
-        except FileNotFoundError:
-            if not missing_ok:
-                raise
-
-    def mkdir(self, *, parents: bool = False, exist_ok: bool = False) -> None:
-        """Do nothing: a prefix is there once something is below it."""
-
-    def dataset(self, files: Iterable[str] | None = None, **options: Any) -> "Dataset":
-        """This Parquet file, or those ``files``, as a lazy dataset."""
-        from pyarrow.dataset import dataset
-
-        keys = self.key if files is None else [one.removeprefix(SCHEME) for one in files]
-        options = {"format": "parquet", **options}
-        return self._ask(lambda client: dataset(keys, filesystem=client, **options))
-
-    def _ask(self, question: "Callable[[fs.S3FileSystem], Result]") -> Result:
-        """Ask the store, and again where it does not answer."""
-        until, wait = time.monotonic() + self.patience_seconds, 0.1
-        while True:
-            try:
-                return question(_client(access()))
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                is_passing = any(sign in str(error) for sign in PASSING)
-                if not is_passing or time.monotonic() > until:
-                    raise Unavailable(outage(error) or f"{self.url}: {error}") from error
-            time.sleep(wait)
-            wait = min(2 * wait, MAX_WAIT_SECONDS)
-
 
 Place = Path | S3Path
 """Where something is; both kinds have the methods that we call."""
@@ -278,12 +79,3 @@ def write_whole(where: Place, text: str) -> None:
     unfinished = where.with_name(f".{where.name}.{os.getpid()}.tmp")
     unfinished.write_text(text)
     unfinished.rename(where)
-
-
-def outage(error: BaseException) -> str | None:
-    """One line on what a store did not do; None where ``error`` is of another kind."""
-    text = " ".join(_COLOUR.sub(" ", str(error)).split())
-    if not any(sign in text for sign in STORE_ERRORS):
-        return None
-    reached = access()
-    return f"S3 at {reached.endpoint or reached.region}: {text}"

@@ -6,13 +6,22 @@ and passes it down; every field can be set by an environment variable with the p
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lakehouse.location import PATIENCE_SECONDS, Place, place
+from lakehouse.bucket import PATIENCE_SECONDS
+from lakehouse.location import Place, place
+from specs.errors import WrongInput
 
 
 def _resolve(path: Path) -> Path:
@@ -169,6 +178,17 @@ class Settings(BaseSettings):
 
     model_poll_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often the stream asks the registry for the champion."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _named(cls, said: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Tell which variables are wrong; never what they hold, which may be a secret."""
+        try:
+            return read(said)
+        except ValidationError as error:
+            faults = (f"TRAFFIC_{fault['loc'][0]!s}".upper() + f": {fault['msg']}"
+                      for fault in error.errors(include_input=False))  # fmt: skip
+            raise WrongInput("; ".join(faults)) from None
 
     def environment(self) -> dict[str, str]:
         """Environment for a process of ours that is to run with these settings."""

@@ -3,7 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
-from lakehouse.location import access
+from lakehouse.bucket import access
 from lakehouse.runtime.artifacts import spark_jars
 from lakehouse.runtime.java import spark_java_home
 from lakehouse.settings import Settings
@@ -20,19 +20,19 @@ ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvi
 
 def _buckets() -> dict[str, str]:
     """How Hadoop reaches ``s3://``; keys it takes from the environment as well."""
-    reached, own = access(), {}
+    reached = access()
+    said = {
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "spark.hadoop.fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
+        "spark.hadoop.fs.s3a.endpoint.region": reached.region,
+    }
     if reached.endpoint is not None:
-        own = {
+        said |= {
             "spark.hadoop.fs.s3a.endpoint": reached.endpoint,
             "spark.hadoop.fs.s3a.path.style.access": "true",
             "spark.hadoop.fs.s3a.connection.ssl.enabled": str(not reached.is_plain).lower(),
         }
-    return {
-        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-        "spark.hadoop.fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
-        "spark.hadoop.fs.s3a.endpoint.region": reached.region,
-        **own,
-    }
+    return said
 
 
 def session(settings: Settings) -> "SparkSession":

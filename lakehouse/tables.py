@@ -14,12 +14,13 @@ from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
+from lakehouse.bucket import outage
 from lakehouse.commit import ID_KEY, Commit, Note, Step, commits, is_logged, properties, told
 from lakehouse.delta_checksum import Held, write_checksum
 from lakehouse.delta_log import LOG, actions, expired, first_needed, is_newest, log_files
 from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
-from lakehouse.location import Place, delta_options, delta_table, outage
+from lakehouse.location import Place, delta_options, delta_table
 from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
 from specs.arrow import arrow_schema

@@ -9,7 +9,8 @@ import pyarrow as pa
 from pyarrow.dataset import partitioning
 
 from lakehouse.audit.check import Check
-from lakehouse.location import Place, S3Path
+from lakehouse.bucket import S3Path
+from lakehouse.location import Place
 from lakehouse.sql_text import quoted
 from lakehouse.tables import Lake, LakeTable
 from specs.errors import SpecError

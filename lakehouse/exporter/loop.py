@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from deltalake.exceptions import DeltaError
 
 from ingestion.topics import TopicAdmin
+from lakehouse.bucket import outage
 from lakehouse.exporter import parts
 from lakehouse.exporter.parts import Seen
-from lakehouse.location import Place, outage
+from lakehouse.location import Place
 from lakehouse.tables import Lake
 from specs.errors import TrafficError
 from specs.ops import Retry

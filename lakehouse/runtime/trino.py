@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from lakehouse.location import access
+from lakehouse.bucket import access
 from lakehouse.runtime.artifacts import artifact_files, pinned
 from lakehouse.runtime.java import java_home
 from lakehouse.runtime.server import LOOPBACK, Launch, Server, free_port
@@ -50,6 +50,10 @@ DELTA_ON_DISK = {
     "fs.native-local.enabled": "true",
     "local.location": "/",
     "delta.register-table-procedure.enabled": "true",
+}
+S3_KEYS = {
+    "s3.aws-access-key": "${ENV:AWS_ACCESS_KEY_ID}",
+    "s3.aws-secret-key": "${ENV:AWS_SECRET_ACCESS_KEY}",
 }
 PASSWORDS = {
     "http-server.authentication.type": "PASSWORD",
@@ -130,15 +134,10 @@ def configuration(home: TrinoHome, port: int, *, passwords: bool, plugins: Path)
 def bucket_access() -> dict[str, str]:
     """Return how the catalog reaches buckets; the keys stay in the server's environment."""
     reached = access()
-    own = {"s3.endpoint": reached.endpoint, "s3.path-style-access": "true"}
-    keys = {"s3.aws-access-key": "${ENV:AWS_ACCESS_KEY_ID}",
-            "s3.aws-secret-key": "${ENV:AWS_SECRET_ACCESS_KEY}"}  # fmt: skip
-    return {
-        "fs.native-s3.enabled": "true",
-        "s3.region": reached.region,
-        **({name: value for name, value in own.items() if value} if reached.endpoint else {}),
-        **(keys if reached.key else {}),
-    }
+    said = {"fs.native-s3.enabled": "true", "s3.region": reached.region}
+    if reached.endpoint is not None:
+        said |= {"s3.endpoint": reached.endpoint, "s3.path-style-access": "true"}
+    return said | S3_KEYS if reached.key is not None else said
 
 
 def catalog(home: TrinoHome, settings: Settings) -> dict[str, str]:

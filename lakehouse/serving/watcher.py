@@ -20,7 +20,8 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from lakehouse import logs
-from lakehouse.location import Place, outage, place
+from lakehouse.bucket import outage
+from lakehouse.location import Place, place
 from lakehouse.serving.answers import Kept, Question
 from lakehouse.serving.lists import anew
 from lakehouse.serving.news import LENGTH, Looked, News, Told, WhatIsAsked, packed

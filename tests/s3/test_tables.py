@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from lakehouse.audit.evidence import Evidence
+from lakehouse.bucket import S3Path, outage
 from lakehouse.commit import Note, Step
 from lakehouse.delta_log import LOG
-from lakehouse.location import S3Path, outage, place, write_whole
+from lakehouse.location import place, write_whole
 from lakehouse.tables import Lake, LakeTable
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
