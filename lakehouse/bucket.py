@@ -96,6 +96,7 @@ def _client(reached: Access) -> "fs.S3FileSystem":
         region=reached.region, endpoint_override=address.netloc or None,
         scheme=address.scheme or "https", connect_timeout=CONNECT_SECONDS,
         request_timeout=REQUEST_SECONDS, retry_strategy=fs.AwsStandardS3RetryStrategy(1),
+        allow_delayed_open=True,  # a small file is one PUT, and not an upload in three parts
     )  # fmt: skip
 
 

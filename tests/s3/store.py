@@ -1,11 +1,13 @@
 """A real S3 server over a folder, which can be killed and started again."""
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from lakehouse.runtime.server import LOOPBACK, answers_ok, steady_port
 BUCKET = "lake"
 PROGRAM = "versitygw"
 START_SECONDS = 30.0
+OPERATION = re.compile(r" s3_(\w+) ")
 
 
 @dataclass
@@ -38,6 +41,15 @@ class Store:
             "AWS_ACCESS_KEY_ID": self.key, "AWS_SECRET_ACCESS_KEY": self.secret,
         }  # fmt: skip
 
+    @property
+    def asked(self) -> Path:
+        """Where the server writes a line for each request that it has answered."""
+        return self.folder.with_suffix(".requests")
+
+    def requests(self) -> Counter[str]:
+        """How many requests of each operation it has answered."""
+        return Counter(OPERATION.findall(self.asked.read_text()))
+
     def start(self) -> None:
         """Have it answer; what it held is there again."""
         (self.folder / BUCKET).mkdir(parents=True, exist_ok=True)
@@ -45,7 +57,7 @@ class Store:
         with self.folder.with_suffix(".log").open("ab") as log:
             self.running = subprocess.Popen(
                 [self.program, "--quiet", "--port", address, "--health", "/health",
-                 "posix", str(self.folder)],
+                 "--access-log", str(self.asked), "posix", str(self.folder)],
                 env={**os.environ, "ROOT_ACCESS_KEY": self.key, "ROOT_SECRET_KEY": self.secret},
                 stdout=log, stderr=log,
             )  # fmt: skip

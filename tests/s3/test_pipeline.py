@@ -13,9 +13,10 @@ from lakehouse.runtime import stack
 from lakehouse.runtime.trino import TRINO
 from lakehouse.trino.client import Client, Endpoint
 from lakehouse.trino.home import OWNER
+from tests.chaos import world as chaos
 from tests.chaos.child import Child
 from tests.chaos.registry import registry
-from tests.chaos.world import PATIENCE_SECONDS, START, World, wait_until, world
+from tests.chaos.world import PATIENCE_SECONDS, START, World, world
 from tests.s3.store import BUCKET, Store
 
 pytestmark = pytest.mark.stack
@@ -24,6 +25,9 @@ BRONZE, SILVER, KPI = "bronze.traffic_event", "silver.segment_metric", "gold.net
 SOME = timedelta(minutes=10)
 SMALL = {"land_max_records": "60", "land_max_seconds": "0.05"}
 ADDRESSES = {"lake_url": f"s3://{BUCKET}/city/lake", "checkpoints_url": f"s3://{BUCKET}/city/state"}
+
+wait_until = partial(chaos.wait_until, pause_seconds=0.3)
+"""A look at tables in a bucket takes many requests, from those who work meanwhile."""
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +117,44 @@ def test_trino_reads_the_bucket(city: World, tmp_path: Path) -> None:
             assert rows > 0
 
 
-def test_a_bucket_that_cannot_be_had_ends_each_job_with_one_line(city: World, s3: Store) -> None:
+def test_a_store_that_does_not_answer_ends_each_job_with_one_line(city: World, s3: Store) -> None:
     hasty = {"s3_patience_seconds": "1"}
     s3.kill()
     for arguments in (("land", "--once"), ("stream", "--once"), ("maintain",), ("audit",)):
         with city.command(*arguments, name=f"shut-{arguments[0]}", **hasty) as job:
             assert job.ended(PATIENCE_SECONDS) == 1
-            said = job.log.read_text()
-            told = [
-                line for line in said.splitlines() if s3.environment()["AWS_ENDPOINT_URL"] in line
-            ]
-            assert len(told) == 1, said
-            assert "Connection refused" in told[0]
-            assert "Traceback" not in said
+            said = only_line(job, s3.environment()["AWS_ENDPOINT_URL"])
+            assert "Connection refused" in said
     s3.start()
     assert city.landing_faults() == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code", "why"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "wrong", 1, "403"),
+        ("AWS_SECRET_ACCESS_KEY", "", 2, "set AWS_SECRET_ACCESS_KEY"),
+        ("TRAFFIC_LAKE_URL", "s3://nowhere/lake", 1, "nowhere"),
+        ("TRAFFIC_LAKE_URL", "lake", 2, "TRAFFIC_LAKE_URL: String should match"),
+    ],
+)
+def test_a_bucket_that_cannot_be_had_ends_a_job_with_one_line(
+    variable: str, value: str, code: int, why: str, city: World
+) -> None:
+    variables = {
+        "TRAFFIC_HOME": str(city.settings.home), "TRAFFIC_KAFKA_BOOTSTRAP": city.bootstrap,
+        "TRAFFIC_S3_PATIENCE_SECONDS": "1", variable: value,
+    }  # fmt: skip
+    for arguments in (("land", "--once"), ("stream", "--once"), ("audit",)):
+        with Child.command(city.settings.log, variables, *arguments) as job:
+            assert job.ended(PATIENCE_SECONDS) == code
+            only_line(job, why)
+
+
+def only_line(job: Child, why: str) -> str:
+    """The one line of a job's that tells why it has ended."""
+    said = job.log.read_text()
+    found = [line for line in said.splitlines() if why in line]
+    assert len(found) == 1, said
+    assert "Traceback" not in said
+    return found[0]
