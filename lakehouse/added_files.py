@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from lakehouse.delta_log import actions
+from lakehouse.location import Place
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class AddedFile:
     """
 
     version: int
-    path: Path
+    path: Place
     least: dict[str, Any]
 
     def has_until(self, column: str, moment: datetime) -> bool:
@@ -30,7 +30,7 @@ class AddedFile:
         return least is None or datetime.fromisoformat(least) <= moment
 
 
-def added_files(folder: Path, after: int, through: int) -> Iterator[AddedFile]:
+def added_files(folder: Place, after: int, through: int) -> Iterator[AddedFile]:
     """Files that brought new rows in the commits past ``after``, up to ``through``.
 
     Args:

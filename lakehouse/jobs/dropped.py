@@ -6,8 +6,9 @@ until silver has taken the batch.
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lakehouse.location import Place, write_whole
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
@@ -41,17 +42,15 @@ def dropped(query: "StreamingQuery") -> Dropped:
     )
 
 
-def keep(checkpoint: Path, batch_id: int, found: Dropped) -> None:
+def keep(checkpoint: Place, batch_id: int, found: Dropped) -> None:
     """Note what was left out of a batch, before Spark notes the batch itself."""
     folder = checkpoint / FOLDER
     folder.mkdir(exist_ok=True)
-    draft = folder / f".{batch_id}"
-    draft.write_text(json.dumps(asdict(found)))
-    draft.replace(folder / str(batch_id))
+    write_whole(folder / str(batch_id), json.dumps(asdict(found)))
     (folder / str(batch_id - 2)).unlink(missing_ok=True)  # the tables are a batch behind at most
 
 
-def verdicts(checkpoint: Path, batch_id: int) -> dict[str, int]:
+def verdicts(checkpoint: Place, batch_id: int) -> dict[str, int]:
     """Verdict to readings of a batch; none for a batch of before this was kept."""
     path = checkpoint / FOLDER / str(batch_id)
     found = json.loads(path.read_text()) if path.exists() else {}

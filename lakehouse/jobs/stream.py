@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -32,6 +31,7 @@ from lakehouse.jobs.recompute import CORRECTION
 from lakehouse.jobs.segments import Segments
 from lakehouse.jobs.windows import FAR_FUTURE, Windows
 from lakehouse.journal import Journal, now
+from lakehouse.location import Place
 from lakehouse.publish import Publisher
 from lakehouse.tables import Lake
 from lakehouse.transforms.pane import distinct_readings, pane_aggregate
@@ -78,7 +78,7 @@ class Stream:
     """Driver side of the stream: what happens to the windows that a micro-batch changed."""
 
     def __init__(
-        self, lake: Lake, checkpoint: Path, publisher: Publisher, models: ModelWatch | None
+        self, lake: Lake, checkpoint: Place, publisher: Publisher, models: ModelWatch | None
     ) -> None:
         """Take up where the tables and ``checkpoint`` stand."""
         self._lake, self._checkpoint = lake, checkpoint
