@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     own gains nothing. Small headers are for Java 24 and later."""
 
     spark_partitions: Annotated[int, Field(ge=1)] = 2
-    """Shuffle partitions; fixed for the life of a checkpoint."""
+    """Shuffle partitions."""
 
     kafka_bootstrap: str | None = None
     """Kafka's address where it is not the embedded one."""
@@ -207,8 +207,17 @@ class Settings(BaseSettings):
 
     @property
     def checkpoints(self) -> Place:
-        """The progress and state of the Spark streams."""
+        """The progress of the Spark streams."""
         return self._place(self.checkpoints_url, "checkpoints")
+
+    @property
+    def stream_checkpoint(self) -> Place:
+        """How far the stream is.
+
+        The number is the format's: after an upgrade that changes it the stream begins anew, with
+        all that bronze holds.
+        """
+        return self.checkpoints / "stream-2"
 
     @property
     def uses_s3(self) -> bool:

@@ -1,6 +1,7 @@
 """The stream on a lake of its own: land rows, run until caught up, look at the tables."""
 
 from collections.abc import Callable, Iterable
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ class Pipeline:
         self._spark, self._home, self.specs = spark, home, specs
         self._champion = Champion(model)
         self.publisher = MemoryPublisher()
+        self._offsets = count()
         self.register("s:a", "s:b")
 
     def challenge(self, model: "LoadedModel") -> None:
@@ -70,7 +72,9 @@ class Pipeline:
         self.lake().table(ROAD).merge(rows, NOTE)
 
     def land(self, *rows: Row) -> None:
-        self.lake().table(BRONZE).append(table(self.lake(), BRONZE, list(rows)), NOTE)
+        """In one commit; as in Kafka, no two have one offset."""
+        numbered = [row | {"offset": next(self._offsets)} for row in rows]
+        self.lake().table(BRONZE).append(table(self.lake(), BRONZE, numbered), NOTE)
 
     def stream(self, specs: Specs | None = None) -> Stream:
         checkpoint = self._home / "checkpoint"

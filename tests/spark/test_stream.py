@@ -57,7 +57,7 @@ SPLITS: dict[str, tuple[bool, Sequence[Sequence[Row]]]] = {
         [JUST_IN_TIME, NEWEST],
     ]),
     "shuffled within the watermark": (False, [
-        [JUMP, OTHER_EDGE, EDGE], [OTHER, FIRST], [LAST, MISSING, JUMP, FIRST], [NEWEST, BACK],
+        [OTHER_EDGE, EDGE], [OTHER, FIRST], [LAST, MISSING, JUMP, FIRST], [NEWEST, BACK, JUMP],
         [JUST_IN_TIME, OTHER],
     ]),
 }  # fmt: skip
@@ -185,22 +185,21 @@ class Crashing(MemoryPublisher):
 
 
 @pytest.mark.parametrize(
-    ("kind", "number", "silver_left", "gold_left"),
+    "kind",
     [
-        pytest.param("send", 1, 1, 2, id="between silver and gold, of a batch with readings"),
-        pytest.param("flush", 1, 1, 2, id="before the last commit of a batch with readings"),
-        pytest.param("send", 2, 0, 1, id="between silver and gold, of the watermark's batch"),
+        pytest.param("send", id="between silver and gold"),
+        pytest.param("flush", id="before the last commit"),
     ],
 )
 def test_a_crash_after_a_commit_repeats_the_batch_and_doubles_nothing(
-    make: MakePipeline, kind: str, number: int, silver_left: int, gold_left: int
+    make: MakePipeline, kind: str
 ) -> None:
     pipeline, undisturbed = make("crashed"), make("undisturbed")
     for one in (pipeline, undisturbed):
         one.land(at(0, 0), at(1, 10))
         one.run()
         one.land(at(2, 20), at(3, 1500))
-    pipeline.publisher = Crashing(kind, number)
+    pipeline.publisher = Crashing(kind)
     with pytest.raises(Unavailable, match="crash"):
         pipeline.run()
     before = pipeline.versions()
@@ -212,8 +211,8 @@ def test_a_crash_after_a_commit_repeats_the_batch_and_doubles_nothing(
     assert pipeline.primary("s:a", "event_count", "is_final") == {
         HOUR: (3, True), HOUR + 1500: (1, False),
     }  # fmt: skip
-    assert pipeline.versions()[SILVER] == before[SILVER] + silver_left
-    assert pipeline.versions()[KPI] == before[KPI] + gold_left
+    assert pipeline.versions()[SILVER] == before[SILVER]
+    assert pipeline.versions()[KPI] == before[KPI] + 1
     # What was committed and not told is told again: both windows, the first as final.
     told = [json.loads(value) for _, value in pipeline.publisher.sent["segment_metric"]]
     final = {row["window_start"] for row in told if row["is_final"]}
