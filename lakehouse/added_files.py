@@ -17,11 +17,13 @@ class AddedFile:
     Attributes:
         version: of the commit that added it.
         path: where it is.
+        rows: in it, where the commit tells.
         least: column to its least value in the file, as JSON has it.
     """
 
     version: int
     path: Place
+    rows: int | None
     least: dict[str, Any]
 
     def has_until(self, column: str, moment: datetime) -> bool:
@@ -45,4 +47,7 @@ def added_files(folder: Place, after: int, through: int) -> Iterator[AddedFile]:
         for add in actions(folder, version, "add"):
             if add["dataChange"]:
                 stats = json.loads(add.get("stats") or "{}")
-                yield AddedFile(version, folder / add["path"], stats.get("minValues", {}))
+                yield AddedFile(
+                    version, folder / add["path"], stats.get("numRecords"),
+                    stats.get("minValues", {}),
+                )  # fmt: skip

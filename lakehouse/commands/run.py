@@ -122,7 +122,9 @@ def stream(once: Once = False) -> None:
     publisher = KafkaPublisher(kafka_bootstrap(settings))
     checkpoint = settings.stream_checkpoint
     stream = job.Stream(lake, checkpoint, publisher, models)
-    pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_bytes)
+    pace = job.StreamPace(
+        settings.stream_trigger_seconds, settings.stream_max_bytes, settings.stream_small_rows
+    )
     spark = session(settings)
     reconcile = _reconciliation(spark, settings, models, metrics)
     watch_model(metrics, models)

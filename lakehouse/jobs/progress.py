@@ -49,7 +49,6 @@ class StreamProgress:
     def _take(self, progress: Progress) -> None:
         metrics, seconds = self._metrics, progress["durationMs"].get("triggerExecution", 0) / 1000
         metrics.observe("traffic_batch_duration_seconds", seconds, job="stream")
-        metrics.observe("traffic_batch_rows", progress["numInputRows"], job="stream")
 
 
 def watch_model(metrics: Metrics, models: ModelWatch) -> None:

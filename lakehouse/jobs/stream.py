@@ -35,6 +35,7 @@ from lakehouse.location import Place
 from lakehouse.publish import Publisher
 from lakehouse.tables import Lake
 from lakehouse.transforms.pane import EVENT_COLUMNS, counted_readings, pane_aggregate
+from lakehouse.transforms.reading_panes import reading_panes
 from lakehouse.transforms.segment_metric import segment_metric
 
 if TYPE_CHECKING:
@@ -56,10 +57,12 @@ class StreamPace:
     Attributes:
         trigger_seconds: a batch begins at most this often.
         max_bytes: about how many bytes of bronze files a batch reads.
+        small_rows: a batch of up to so many is summed up where it is, without a job of Spark's.
     """
 
     trigger_seconds: float
     max_bytes: int
+    small_rows: int = 0
 
 
 @dataclass
@@ -85,7 +88,7 @@ class Stream:
         self._lake, self._checkpoint = lake, checkpoint
         self.done = Streamed()
         self._one_batch, self._stopping = threading.Lock(), False
-        self._tables_side = OneBehind()
+        self._tables_side, self._small_rows = OneBehind(), 0
         self._journal = Journal(lake, [SILVER, "gold.congestion_scores", "gold.network_kpi"])
         self._segments = Segments(lake)
         self.silver = GatedTable(lake, SILVER, self._journal, publisher)
@@ -101,6 +104,7 @@ class Stream:
         bronze = self._lake.table(BRONZE).folder
         spec = self._lake.specs.transforms
         read_panes = partial(bronze_panes, spark, self._lake, end=FAR_FUTURE)
+        self._small_rows = pace.small_rows
         self.take_up(Windows(spec, self._checkpoint, read_panes), self._sum_up_once)
         events = (
             spark.readStream.format("delta")
@@ -121,14 +125,17 @@ class Stream:
         )
 
     def _sum_up_once(self, readings: "DataFrame", batch_id: int) -> Summed:
-        """`pane_aggregate` of the readings that count.
+        """Panes of the readings that count.
 
         Raises:
             AssertionError: Spark has read others than the driver.
         """
-        counted = self._deliveries.take(batch_id)
-        chosen = counted_readings(readings, after=counted.after, but=counted.but)
-        panes = pane_aggregate(chosen, self._lake.specs.transforms).toArrow()
+        spec, counted = self._lake.specs.transforms, self._deliveries.take(batch_id)
+        if counted.rows is None:
+            chosen = counted_readings(readings, after=counted.after, but=counted.but)
+            panes = pane_aggregate(chosen, spec).toArrow()
+        else:
+            panes = reading_panes(counted.rows, spec)
         read = pc.sum(panes["event_count"]).as_py() or 0
         if read != counted.readings:
             raise AssertionError(f"batch {batch_id}: {read} readings are not {counted.readings}")
@@ -213,7 +220,7 @@ class Stream:
         self._seen = self.silver.table.refresh()
         self._lake.table(BRONZE).refresh()  # what retention has removed by now
         finished = last_finished(self._checkpoint)
-        self._deliveries = Deliveries(self._lake, self._checkpoint, finished)
+        self._deliveries = Deliveries(self._lake, self._checkpoint, finished, self._small_rows)
         told = None
         if finished is not None:
             told = self.gold.kpis.table.progress(writer(self._checkpoint))
@@ -270,6 +277,8 @@ class Stream:
             metrics.set("traffic_state_rows", len(seen))
             metrics.set("traffic_state_bytes", seen.size_bytes)
             metrics.count("traffic_late_rows_total", counted.note.late)
+            rows = counted.readings + sum(counted.note.verdicts.values())
+            metrics.observe("traffic_batch_rows", rows, job="stream")
             if counted.newest is not None:
                 delay = (counted.newest - counted.note.watermark).total_seconds()
                 metrics.set("traffic_watermark_delay_seconds", delay)

@@ -91,7 +91,7 @@ class Recording:
         return rows.filter(pc.greater(ends, pa.scalar(start, ends.type))).combine_chunks()
 
     def note_planned(self, home: Settings) -> None:
-        """Note each batch that was summed up as finished, as Spark does while the tables take it."""
+        """Note each batch that was summed up as finished, as Spark does beside the tables."""
         checkpoint = home.stream_checkpoint
         for path in (checkpoint / "notes").iterdir():
             shutil.copy(self.folder / "checkpoint" / "commits" / path.name, checkpoint / "commits")
@@ -153,6 +153,7 @@ def _record(folder: Path, bootstrap: str) -> None:
     from lakehouse.jobs.stream import Stream, StreamPace
     from lakehouse.publish import KafkaPublisher
     from lakehouse.spark import session
+
     settings = Settings()
 
     class Recorder(Stream):

@@ -43,4 +43,5 @@ def test_panes_of_a_table_at_hand_are_those_of_spark(
     theirs = pane_aggregate(readings, specs.transforms).toArrow()
     order = [("segment_id", "ascending"), ("pane_end", "ascending")]
     ours = reading_panes(events, specs.transforms).select(theirs.column_names)
+    assert ours.schema.types == theirs.schema.types
     assert ours.cast(theirs.schema).sort_by(order).equals(theirs.sort_by(order))

@@ -4,12 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
 from lakehouse.checksum import checksum
+from lakehouse.jobs.stream import StreamPace
 from lakehouse.ledger import project
 from specs.errors import Unavailable
 from specs.loader import Specs
@@ -17,7 +18,7 @@ from specs.tables import TopicSpec
 from tests.edited_specs import edited_specs
 from tests.memory_publisher import MemoryPublisher
 from tests.rows import after, reading
-from tests.spark.pipeline import SILVER, Pipeline, Row
+from tests.spark.pipeline import FILE_BY_FILE, FILE_BY_FILE_AT_HAND, SILVER, Pipeline, Row
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,8 +32,8 @@ MakePipeline = Callable[..., Pipeline]
 
 @pytest.fixture
 def make(spark: "SparkSession", tmp_path: Path, specs: Specs) -> MakePipeline:
-    def pipeline(name: str = "home") -> Pipeline:
-        return Pipeline(spark, tmp_path / name, specs)
+    def pipeline(name: str = "home", **how: Any) -> Pipeline:
+        return Pipeline(spark, tmp_path / name, specs, **how)
 
     return pipeline
 
@@ -64,10 +65,13 @@ SPLITS: dict[str, tuple[bool, Sequence[Sequence[Row]]]] = {
 """Whether the stream runs after each append, and the appends; some readings come twice."""
 
 
+@pytest.mark.parametrize("pace", [FILE_BY_FILE, FILE_BY_FILE_AT_HAND], ids=["Spark", "driver"])
 @pytest.mark.parametrize("split", SPLITS)
-def test_the_stream_gives_the_rows_of_a_recompute(make: MakePipeline, split: str) -> None:
+def test_the_stream_gives_the_rows_of_a_recompute(
+    make: MakePipeline, split: str, pace: StreamPace
+) -> None:
     runs_each_time, appends = SPLITS[split]
-    streamed, batch = make("streamed"), make("batch")
+    streamed, batch = make("streamed", pace=pace), make("batch")
     for rows in appends:
         streamed.land(*rows)
         batch.land(*rows)
@@ -227,7 +231,7 @@ def test_a_driver_that_ends_inside_a_commit_of_bronze_counts_each_file_of_it_onc
         one.land(at(0, 0))
         one.run()
         one.land(at(1, midnight - 1), at(2, midnight), at(3, midnight + 1))  # a file a day
-    pipeline.publisher = Crashing("send", 1)  # in the first file's batch
+    pipeline.publisher = Crashing("send")  # in the first file's batch
     with pytest.raises(Unavailable, match="crash"):
         pipeline.run()
     pipeline.publisher = MemoryPublisher()

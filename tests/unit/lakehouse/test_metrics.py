@@ -210,9 +210,9 @@ class Spark:
     def lastProgress(self) -> dict[str, Any] | None:  # noqa: N802
         return self.recentProgress[-1] if self.recentProgress else None
 
-    def batch(self, number: int, rows: int) -> None:
+    def batch(self, number: int, milliseconds: int) -> None:
         self.recentProgress.append({
-            "batchId": number, "numInputRows": rows, "durationMs": {"triggerExecution": 700},
+            "batchId": number, "durationMs": {"triggerExecution": milliseconds},
         })  # fmt: skip
 
 
@@ -226,7 +226,7 @@ def test_each_batch_of_spark_is_taken_once(specs: Specs) -> None:
     for number in (8, 9, 10):
         spark.batch(number, 200)
     progress.look()
-    assert lines(metrics, "traffic_batch_rows_sum") == [
-        'traffic_batch_rows_sum{job="stream"} 700.0'
+    assert lines(metrics, "traffic_batch_duration_seconds_sum") == [
+        'traffic_batch_duration_seconds_sum{job="stream"} 0.7'
     ]
     assert metrics.cpu_seconds > 0
