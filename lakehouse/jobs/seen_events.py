@@ -1,8 +1,7 @@
 """Which events the stream has counted, so that each counts once however often it is delivered.
 
-Spark's own operator for this walks its whole state in every micro-batch to find what is old: 2 us
-an event, of 20 minutes of them. Here the old ones go by the bucket, and a look at a million hashes
-is 20 steps.
+Spark's own operator for this walks its whole state in every micro-batch to find what is old, of 20
+minutes of events. Here the old ones go by the bucket, and a look at a million hashes is 20 steps.
 """
 
 from datetime import datetime, timedelta
