@@ -124,7 +124,7 @@ def test_a_store_that_does_not_answer_ends_each_job_with_one_line(city: World, s
         with city.command(*arguments, name=f"shut-{arguments[0]}", **hasty) as job:
             assert job.ended(PATIENCE_SECONDS) == 1
             said = only_line(job, s3.environment()["AWS_ENDPOINT_URL"])
-            assert "Connection refused" in said
+            assert "Connection refused" in said or "Could not connect" in said  # delta-rs, Arrow
     s3.start()
     assert city.landing_faults() == []
 
