@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow as pa
 from confluent_kafka import Producer
 
+from lakehouse.kafka_access import Kafka, KafkaAccess
 from lakehouse.publish import PATIENCE_SECONDS
 from specs.errors import Unavailable
 from specs.tables import TopicSpec
@@ -15,11 +16,11 @@ HEADERS = ("topic", "partition", "offset", "reason", "spec_version")
 class DeadLetterTopic:
     """Sends records that failed a rule: key and value byte for byte, the verdict as headers."""
 
-    def __init__(self, topic: TopicSpec, bootstrap: str) -> None:
-        """Send to the dead-letter topic of ``topic`` on the Kafka at ``bootstrap``."""
+    def __init__(self, topic: TopicSpec, kafka: Kafka) -> None:
+        """Send to the dead-letter topic of ``topic`` on ``kafka``."""
         self._name = topic.dead_letter_topic
         self._producer = Producer(
-            {"bootstrap.servers": bootstrap, "enable.idempotence": True, "log_level": 2}
+            {**KafkaAccess.of(kafka).client(), "enable.idempotence": True, "log_level": 2}
         )
         self._failures: list[str] = []
 
