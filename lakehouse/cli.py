@@ -31,6 +31,7 @@ from lakehouse.commands import (
     superset,
     topic,
 )
+from lakehouse.disk import disk_fault
 from specs.errors import GateFailed, SpecError, TrafficError
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,9 @@ def main() -> None:
 
             hold_this_job(str(error))
         sys.exit(error.exit_code)
-    except Exception:
+    except Exception as error:
+        if (full := disk_fault(error)) is not None:
+            log.error("%s", full)
+            sys.exit(full.exit_code)
         log.exception("this is a bug; please report it with the lines below")
         sys.exit(1)
