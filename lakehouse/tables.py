@@ -20,6 +20,7 @@ from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
 from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
+from lakehouse.release import known_table, of_this_format
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
@@ -55,13 +56,14 @@ class LakeTable:
 
     def _open(self) -> DeltaTable:
         try:
-            return self._evolved(DeltaTable(self.folder))
+            return self._evolved(known_table(DeltaTable(self.folder)))
         except TableNotFoundError:
             self.folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(
                 self.folder,
                 schema=_described(self.spec, self.schema),
                 mode="ignore",
+                commit_properties=of_this_format(),
                 partition_by=list(self.spec.folders),
                 name=self.spec.table,
                 description=self.spec.description,

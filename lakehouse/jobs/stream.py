@@ -33,6 +33,7 @@ from lakehouse.jobs.segments import Segments
 from lakehouse.jobs.windows import FAR_FUTURE, Windows
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
+from lakehouse.release import keep_checkpoint_format
 from lakehouse.tables import Lake
 from lakehouse.transforms.pane import distinct_readings, pane_aggregate
 from lakehouse.transforms.segment_metric import segment_metric
@@ -99,6 +100,7 @@ class Stream:
         """
         bronze = self._lake.table(BRONZE).folder
         spec = self._lake.specs.transforms
+        keep_checkpoint_format(self._checkpoint)
         started: Future[StreamingQuery] = Future()
         read_panes = partial(bronze_panes, spark, self._lake, end=FAR_FUTURE)
 
