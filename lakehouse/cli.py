@@ -8,6 +8,7 @@ import typer
 from lakehouse import logs
 from lakehouse.commands import (
     audit,
+    backup,
     bench,
     checksum,
     cluster,
@@ -47,6 +48,8 @@ for command in (
     run.stream,
     serve.serve,
     audit.audit,
+    backup.backup,
+    backup.restore,
     maintain.maintain,
     demo.demo,
     doctor.doctor,
