@@ -8,15 +8,16 @@ from typing import Any, Self, TypeVar
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, OffsetSpec
-from kafka.errors import KafkaError, SaslAuthenticationFailedError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from ingestion.retry import patience_seconds, waits
-from lakehouse.kafka_access import Kafka, KafkaAccess, refused
+from lakehouse.kafka_access import Kafka, KafkaAccess, let_in
 from specs.errors import Unavailable
 from specs.loader import Specs
 from specs.ops import Retry
 
 DEFAULT_PARTITIONS = 4
+LOGIN_SECONDS = 5.0
 MILLISECONDS_A_DAY = 86_400_000
 Answer = TypeVar("Answer")
 
@@ -57,6 +58,7 @@ class TopicAdmin:
         """
         self._kafka, self._retry = kafka, retry
         self._wait_ms = int(patience_seconds(retry) * 1000)
+        let_in(kafka, LOGIN_SECONDS)
         try:
             self._client = KafkaAdminClient(
                 **KafkaAccess.of(kafka).admin(),
@@ -65,8 +67,6 @@ class TopicAdmin:
                 request_timeout_ms=self._wait_ms,
                 reconnect_backoff_max_ms=int(retry.max_wait_seconds * 1000),
             )
-        except SaslAuthenticationFailedError as error:
-            raise refused(kafka, error) from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"Kafka at {kafka} does not answer: {error}") from error
 

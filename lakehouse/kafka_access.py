@@ -1,10 +1,11 @@
 """How our clients reach Kafka: an address, and where it asks for one a login over TLS."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from specs.errors import Unavailable
 
@@ -94,6 +95,25 @@ class KafkaRefusal:
         """Raise `Unavailable` where Kafka lets this client in no more."""
         if self._said is not None:
             raise refused(self._kafka, self._said)
+
+
+def let_in(kafka: Kafka, seconds: float) -> None:
+    """See that Kafka lets us in, where it asks for a login; one that does not answer is let be.
+
+    ``kafka-python`` cannot tell a wrong password from a broker that is away, and waits.
+
+    Raises:
+        Unavailable: Kafka refuses us.
+    """
+    access = KafkaAccess.of(kafka)
+    if access.user is None:
+        return
+    refusal = KafkaRefusal(access)
+    client = Producer({**access.client(), "error_cb": refusal, "log_level": 0})
+    with suppress(KafkaException):
+        client.list_topics(timeout=seconds)
+    client.poll(0)  # hears why
+    refusal.check()
 
 
 def refused(kafka: Kafka, reason: object) -> Unavailable:
