@@ -153,7 +153,7 @@ class Lander:
         self._owed: dict[int, int] | None = None
         self._kafka, self._refusal = kafka, KafkaRefusal(kafka)
         self._settings = {
-            **KafkaAccess.of(kafka).client(), "error_cb": self._refusal,
+            **KafkaAccess.of(kafka).client(), "error_cb": self._refusal, "log_level": 2,
             "group.id": GROUP, "enable.auto.commit": False,
             "auto.offset.reset": "error", "partition.assignment.strategy": "cooperative-sticky",
             "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536,

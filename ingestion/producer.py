@@ -17,7 +17,7 @@ from confluent_kafka.admin import TopicMetadata
 
 from ingestion.records import Records, Truth
 from ingestion.retry import patience_seconds
-from lakehouse.kafka_access import DENIED, Kafka, KafkaAccess, KafkaRefusal, refused
+from lakehouse.kafka_access import DENIED, Kafka, KafkaAccess, KafkaRefusal, fatal_told, refused
 from specs.errors import Unavailable
 from specs.ops import Retry
 
@@ -122,9 +122,10 @@ class KafkaSender:
             {"key": key, "value": value}
             for key, value in zip(records.keys, records.values, strict=True)
         ]
-        while len(self._producer) + len(messages) > max(IN_FLIGHT_RECORDS, len(messages)):
-            self._producer.poll(0.05)
-        self._producer.poll(0)
+        with fatal_told(self._kafka):
+            while len(self._producer) + len(messages) > max(IN_FLIGHT_RECORDS, len(messages)):
+                self._producer.poll(0.05)
+            self._producer.poll(0)
         queued = self._producer.produce_batch(self._topic, messages, on_delivery=self._report)
         if queued < len(messages):
             self.delivered.failed += len(messages) - queued
@@ -138,7 +139,8 @@ class KafkaSender:
         Raises:
             Unavailable: it did not take all of them, within the patience of the retry policy.
         """
-        waiting = self._producer.flush(2 * self._patience)
+        with fatal_told(self._kafka):
+            waiting = self._producer.flush(2 * self._patience)
         self._refusal.check()
         if waiting:
             self.delivered.failed += waiting

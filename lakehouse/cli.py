@@ -6,6 +6,7 @@ import sys
 import typer
 
 from lakehouse import logs
+from lakehouse.bucket import outage
 from lakehouse.commands import (
     audit,
     backup,
@@ -33,7 +34,7 @@ from lakehouse.commands import (
     topic,
 )
 from lakehouse.disk import disk_fault
-from specs.errors import GateFailed, SpecError, TrafficError
+from specs.errors import GateFailed, SpecError, TrafficError, Unavailable
 
 log = logging.getLogger(__name__)
 app = typer.Typer(
@@ -93,8 +94,9 @@ def main() -> None:
             hold_this_job(str(error))
         sys.exit(error.exit_code)
     except Exception as error:
-        if (full := disk_fault(error)) is not None:
-            log.error("%s", full)
-            sys.exit(full.exit_code)
+        told = disk_fault(error) or outage(error)
+        if told is not None:
+            log.error("%s", told)
+            sys.exit(Unavailable.exit_code)
         log.exception("this is a bug; please report it with the lines below")
         sys.exit(1)

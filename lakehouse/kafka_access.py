@@ -1,6 +1,7 @@
 """How our clients reach Kafka: an address, and where it asks for one a login over TLS."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -114,6 +115,18 @@ def let_in(kafka: Kafka, seconds: float) -> None:
         client.list_topics(timeout=seconds)
     client.poll(0)  # hears why
     refusal.check()
+
+
+@contextmanager
+def fatal_told(kafka: Kafka) -> Iterator[None]:
+    """Say in one line what ends a client for good, which librdkafka raises wherever it stands.
+
+    Its Python client raises `SystemError` from it where an ``error_cb`` is set.
+    """
+    try:
+        yield
+    except (KafkaException, SystemError) as error:
+        raise refused(kafka, error.__cause__ or error) from error
 
 
 def refused(kafka: Kafka, reason: object) -> Unavailable:

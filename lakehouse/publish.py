@@ -5,7 +5,7 @@ from typing import Protocol
 import pyarrow as pa
 from confluent_kafka import Producer
 
-from lakehouse.kafka_access import Kafka, KafkaAccess, KafkaRefusal
+from lakehouse.kafka_access import Kafka, KafkaAccess, KafkaRefusal, fatal_told
 from lakehouse.sql import select
 from specs.errors import Unavailable
 from specs.tables import TopicSpec
@@ -47,7 +47,7 @@ class KafkaPublisher:
 
     def __init__(self, kafka: Kafka) -> None:
         """Connect to ``kafka``."""
-        self._refusal = KafkaRefusal(kafka)
+        self._kafka, self._refusal = kafka, KafkaRefusal(kafka)
         self._producer = Producer({
             **KafkaAccess.of(kafka).client(), "error_cb": self._refusal,
             "enable.idempotence": True, "linger.ms": 5,
@@ -82,7 +82,8 @@ class KafkaPublisher:
         Raises:
             Unavailable: Kafka did not, within two minutes or for good.
         """
-        left = self._producer.flush(PATIENCE_SECONDS)
+        with fatal_told(self._kafka):
+            left = self._producer.flush(PATIENCE_SECONDS)
         self._refusal.check()
         if left or self._failures:
             reason = self._failures[0] if self._failures else "no answer"

@@ -1,5 +1,6 @@
 """Writes a backup, and makes a home of one."""
 
+import errno
 import hashlib
 import json
 import shutil
@@ -74,6 +75,12 @@ class _Copying:
         name = path.relative_to(self._source).as_posix()
         self.files[name] = _copy(path, self._target / name)
 
+    def begin_anew(self) -> None:
+        """Forget what was copied."""
+        for name in self.files:
+            (self._target / name).unlink()
+        self.files.clear()
+
     def made(self, path: Path) -> None:
         """Remember a file that is there already."""
         self.files[path.relative_to(self._target).as_posix()] = _hashed(path)
@@ -89,13 +96,18 @@ def back_up(lake: Lake, settings: Settings, target: Path, at: datetime) -> Manif
         Unavailable: no moment was found at which the tables fit each other, a file has gone, or
             the disk is full; nothing is left at ``target``.
     """
+    if settings.uses_s3:
+        raise WrongInput(
+            "tables or checkpoints are in a bucket; have the store itself keep versions of it"
+            " (docs/backup.md)"
+        )
     if target.exists():
         raise WrongInput(f"{target} exists; a backup is a folder of its own")
     with _draft(target) as draft:
         copying = _Copying(settings.home, draft)
         chosen = _with_checkpoint(lake, settings, copying)
         for name, number in chosen.versions.items():
-            folder = lake.folder(name)
+            folder = Path(str(lake.folder(name)))
             for path in table_files(folder, number):
                 copying.take(path)
             pointer = log_pointer(folder, number)
@@ -117,7 +129,7 @@ def back_up(lake: Lake, settings: Settings, target: Path, at: datetime) -> Manif
 
 def _with_checkpoint(lake: Lake, settings: Settings, copying: _Copying) -> Moment:
     """Choose the moment, and copy the checkpoint at once: Spark removes its old files soon."""
-    folder = settings.checkpoints / "stream"
+    folder = Path(str(settings.stream_checkpoint))
     for attempt in range(1, ATTEMPTS + 1):
         chosen = moment(lake, folder)
         if chosen.batch_id is None:
@@ -125,12 +137,23 @@ def _with_checkpoint(lake: Lake, settings: Settings, copying: _Copying) -> Momen
         try:
             for path in checkpoint_files(folder, chosen.batch_id):
                 copying.take(path)
+            _refuse_without(copying, settings, chosen.batch_id)
         except FileNotFoundError:
             if attempt == ATTEMPTS:
                 raise
+            copying.begin_anew()
         else:
             return chosen
     raise AssertionError("the last attempt returns or raises")
+
+
+def _refuse_without(copying: _Copying, settings: Settings, batch_id: int) -> None:
+    """Raise `FileNotFoundError` if the batch's plan, note or end had gone when we came to it."""
+    stream = settings.stream_checkpoint
+    for name in ("offsets", "notes", "commits"):
+        place = f"{settings.checkpoints.name}/{stream.name}/{name}/{batch_id}"
+        if place not in copying.files:
+            raise FileNotFoundError(errno.ENOENT, "is gone already", place)
 
 
 def _take_registry(home: Path, to: Path, copying: _Copying) -> None:

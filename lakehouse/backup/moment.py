@@ -2,10 +2,10 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from lakehouse.delta_log import LOG
 from lakehouse.jobs.checkpoint import writer
+from lakehouse.location import Place
 from lakehouse.tables import Lake
 from specs.errors import Unavailable
 
@@ -29,7 +29,7 @@ class Moment:
     batch_id: int | None
 
 
-def moment(lake: Lake, checkpoint: Path, patience_seconds: float = PATIENCE_SECONDS) -> Moment:
+def moment(lake: Lake, checkpoint: Place, patience_seconds: float = PATIENCE_SECONDS) -> Moment:
     """Find one such moment.
 
     It is what a kill at once would leave: every version was the newest at the same time, the batch
@@ -58,7 +58,7 @@ def _versions(lake: Lake) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _whole(lake: Lake, checkpoint: Path, versions: dict[str, int]) -> Moment | None:
+def _whole(lake: Lake, checkpoint: Place, versions: dict[str, int]) -> Moment | None:
     """The moment of these versions; None where a batch is under way."""
     if not (checkpoint / "metadata").exists():
         return Moment(versions, None)

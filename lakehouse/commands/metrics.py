@@ -32,7 +32,7 @@ def serve() -> None:
     told = Metrics(specs.ops, "exporter")
     lake = Lake(settings.lake, specs, told)
     kafka = partial(kafka_access, settings, EXPORTER)
-    exporter = Exporter(lake, settings.checkpoints / "stream", kafka)
+    exporter = Exporter(lake, settings.stream_checkpoint, kafka)
 
     with (
         quiet_kafka(),

@@ -46,7 +46,7 @@ def _reconciliation(
     publisher = KafkaPublisher(kafka_access(settings, "stream"))
     silver = SilverRecompute(spark, lake, publisher)
     reconciler = Reconciler(
-        lake, settings.checkpoints / "stream", silver,
+        lake, settings.stream_checkpoint, silver,
         lambda: GoldRecompute(lake, models.model, publisher),
     )  # fmt: skip
 
@@ -106,6 +106,7 @@ def stream(once: Once = False) -> None:
     from lakehouse.metrics import Metrics
     from lakehouse.metrics.endpoint import exposed
     from lakehouse.publish import KafkaPublisher
+    from lakehouse.release import refuse_newer_checkpoint
     from lakehouse.services import kafka_access, mlflow_uri
     from lakehouse.settings import Settings
     from lakehouse.signals import stop_on_signals
@@ -121,9 +122,12 @@ def stream(once: Once = False) -> None:
     lake = Lake(settings.lake, specs, metrics)
     models = ModelWatch(mlflow_uri(settings), lake.specs, settings.model_poll_seconds)
     publisher = KafkaPublisher(kafka_access(settings, "stream"))
-    checkpoint = settings.checkpoints / "stream"
+    checkpoint = settings.stream_checkpoint
+    refuse_newer_checkpoint(checkpoint, settings.checkpoints)
     stream = job.Stream(lake, checkpoint, publisher, models)
-    pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_bytes)
+    pace = job.StreamPace(
+        settings.stream_trigger_seconds, settings.stream_max_bytes, settings.stream_small_rows
+    )
     spark = session(settings)
     reconcile = _reconciliation(spark, settings, models, metrics)
     watch_model(metrics, models)

@@ -27,7 +27,7 @@ BRONZE, SILVER, SCORES = "bronze.traffic_event", "silver.segment_metric", "gold.
 
 def caught_up(world: World) -> bool:
     lake = world.lake()
-    reached = told_through(lake, world.settings.checkpoints / "stream")
+    reached = told_through(lake, world.settings.stream_checkpoint)
     return reached >= 0 and reached == lake.table(BRONZE).version and not world.landing_faults()
 
 

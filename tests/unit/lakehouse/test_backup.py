@@ -58,7 +58,7 @@ def advance(one: LakeTable, batch: int) -> None:
 
 
 def checkpoint(settings: Settings, batches: int) -> Path:
-    folder = settings.checkpoints / "stream"
+    folder = Path(str(settings.stream_checkpoint))
     folder.mkdir(parents=True)
     (folder / "metadata").write_text('{"id":"q"}')
     for batch in range(batches):

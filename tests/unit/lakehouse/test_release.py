@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from lakehouse.release import CHECKPOINT_FORMAT, FORMAT, TABLE_FORMAT, keep_checkpoint_format
+from lakehouse.release import FORMAT, TABLE_FORMAT, refuse_newer_checkpoint
+from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from specs.errors import SpecError, WrongInput
 from specs.loader import Specs
@@ -48,16 +49,21 @@ def test_a_table_of_a_newer_release_is_refused_in_one_line_and_left_alone(
     assert DeltaTable(lake.folder(ROAD)).version() == before
 
 
-def test_a_checkpoint_says_its_format_and_one_of_a_newer_release_is_refused(
+def test_a_checkpoint_of_a_newer_release_is_refused_and_an_older_is_left_aside(
     tmp_path: Path,
 ) -> None:
-    folder = tmp_path / "checkpoints" / "stream"
-    keep_checkpoint_format(folder)
-    keep_checkpoint_format(folder)
-    assert (folder / CHECKPOINT_FORMAT).read_text() == f"{FORMAT}\n"
-    (folder / CHECKPOINT_FORMAT).write_text(f"{FORMAT + 1}\n")
-    with pytest.raises(WrongInput, match=f"the checkpoint in {folder} is of format 2"):
-        keep_checkpoint_format(folder)
+    ours = Settings(home=tmp_path).stream_checkpoint
+    folder = tmp_path / "checkpoints"
+    refuse_newer_checkpoint(ours, folder)
+    name, _, known = ours.name.rpartition("-")
+    for older in (name, f"{name}-{int(known) - 1}", ours.name, f"{name}-99.draft", "other-99"):
+        (folder / older).mkdir(parents=True)
+    refuse_newer_checkpoint(ours, folder)
+    newer = folder / f"{name}-{int(known) + 1}"
+    newer.mkdir()
+    with pytest.raises(WrongInput, match=f"the checkpoint in {newer} is of format") as told:
+        refuse_newer_checkpoint(ours, folder)
+    assert len(str(told.value).splitlines()) == 1
 
 
 def test_specs_of_a_newer_form_are_refused(tmp_path: Path) -> None:
