@@ -151,6 +151,19 @@ class Settings(BaseSettings):
     kafka_bootstrap: str | None = None
     """Kafka's address where it is not the embedded one."""
 
+    kafka_passwords: bool = False
+    """The embedded Kafka asks for a login, over TLS, and allows each what the specs grant."""
+
+    kafka_user: str | None = None
+    """Who we are to a Kafka that asks for a login (SASL_SSL, SCRAM-SHA-512); by default the service
+    that a command is, as ``lakehouse/kafka_grants.py`` names it."""
+
+    kafka_password: SecretStr | None = None
+    """The user's password where the embedded server did not make it."""
+
+    kafka_authority: Folder | None = None
+    """Whom we trust with it, a PEM file; by default the system's authorities."""
+
     mlflow_uri: str | None = None
     """MLflow's address where it is not the embedded one."""
 

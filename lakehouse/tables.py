@@ -23,6 +23,7 @@ from lakehouse.failpoints import operation
 from lakehouse.location import Place, delta_options, delta_table
 from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
+from lakehouse.release import known_table, of_this_format
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
@@ -58,13 +59,14 @@ class LakeTable:
 
     def _open(self) -> DeltaTable:
         try:
-            return self._evolved(delta_table(self.folder))
+            return self._evolved(known_table(delta_table(self.folder)))
         except TableNotFoundError:
             self.folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(
                 str(self.folder),
                 schema=_described(self.spec, self.schema),
                 mode="ignore",
+                commit_properties=of_this_format(),
                 storage_options=delta_options(self.folder),
                 partition_by=list(self.spec.folders),
                 name=self.spec.table,

@@ -52,22 +52,24 @@ def _known(source: str | None, lake: "Lake") -> str | None:
 
 def _silver_job(settings: "Settings", lake: "Lake", source: str | None = None) -> "SilverRecompute":
     from lakehouse.jobs.recompute import SilverRecompute
+    from lakehouse.kafka_grants import OPERATOR
     from lakehouse.publish import KafkaPublisher
-    from lakehouse.services import kafka_bootstrap
+    from lakehouse.services import kafka_access
     from lakehouse.spark import session
 
-    publisher = KafkaPublisher(kafka_bootstrap(settings))
+    publisher = KafkaPublisher(kafka_access(settings, OPERATOR))
     return SilverRecompute(session(settings), lake, publisher, source)
 
 
 def _gold_job(settings: "Settings", lake: "Lake", source: str | None = None) -> "GoldRecompute":
     from lakehouse.jobs.recompute import GoldRecompute
+    from lakehouse.kafka_grants import OPERATOR
     from lakehouse.publish import KafkaPublisher
-    from lakehouse.services import kafka_bootstrap, mlflow_uri
+    from lakehouse.services import kafka_access, mlflow_uri
     from ml.registry import champion
 
     model = champion(mlflow_uri(settings), lake.specs)
-    return GoldRecompute(lake, model, KafkaPublisher(kafka_bootstrap(settings)), source)
+    return GoldRecompute(lake, model, KafkaPublisher(kafka_access(settings, OPERATOR)), source)
 
 
 @segment.command("load")

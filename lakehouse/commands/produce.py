@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.commands.kafka import Bootstrap, Json, kafka_address, quiet_kafka
+from lakehouse.commands.kafka import Bootstrap, Json, kafka_at, quiet_kafka
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -146,7 +146,7 @@ def _produce(
     with (
         quiet_kafka(),
         stopping_on_signals() as stopped,
-        KafkaSender(kafka_address(bootstrap), name, retry) as sender,
+        KafkaSender(kafka_at(bootstrap, "producer"), name, retry) as sender,
     ):
         began = time.monotonic()
         paced = pace(records, schedule, SystemClock(stopped))

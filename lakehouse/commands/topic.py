@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lakehouse.commands.kafka import Bootstrap, Json, kafka_address, quiet_kafka
+from lakehouse.commands.kafka import Bootstrap, Json, kafka_at, quiet_kafka
 
 app = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
 
@@ -21,12 +21,13 @@ def topic_create(
 ) -> None:
     """Create the topics of the specs and their dead-letter topics; those that exist stay."""
     from ingestion.topics import TopicAdmin, wanted_topics
+    from lakehouse.kafka_grants import SETUP
     from specs.loader import load_specs
 
     specs = load_specs()
     with (
         quiet_kafka(),
-        TopicAdmin(kafka_address(bootstrap), specs.ops.retries.unavailable) as admin,
+        TopicAdmin(kafka_at(bootstrap, SETUP), specs.ops.retries.unavailable) as admin,
     ):
         created = admin.create(specs, partitions, replicas)
     present = sorted(wanted_topics(specs) - set(created))
@@ -51,12 +52,13 @@ def topic_list(
     from dataclasses import asdict
 
     from ingestion.topics import TopicAdmin, wanted_topics
+    from lakehouse.kafka_grants import OPERATOR
     from specs.loader import load_specs
 
     specs = load_specs()
     with (
         quiet_kafka(),
-        TopicAdmin(kafka_address(bootstrap), specs.ops.retries.unavailable) as admin,
+        TopicAdmin(kafka_at(bootstrap, OPERATOR), specs.ops.retries.unavailable) as admin,
     ):
         names = sorted(wanted_topics(specs))
         found = (
