@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from lakehouse.commands.answer import Json
+
 app = typer.Typer(no_args_is_help=True, help="Measure throughput and freshness on this machine.")
 
-Json = Annotated[bool, typer.Option("--json", help="The result as one JSON object.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every reading.")]
 
 
