@@ -24,6 +24,7 @@ from lakehouse.commands import (
     quality,
     query,
     run,
+    scaffold,
     serve,
     specs,
     sql,
@@ -56,6 +57,7 @@ for command in (
     app.command()(command)
 GROUPS = {
     "specs": specs.app,
+    "scaffold": scaffold.app,
     "topic": topic.app,
     "segment": data.segment,
     "produce": produce.app,
