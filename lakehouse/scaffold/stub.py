@@ -87,10 +87,10 @@ def _values(kind: Kind, name: str, specs: Specs) -> dict[str, str]:
     common = {"name": name, "title": name.replace("_", " ")}
     if kind is Kind.PRODUCER:
         topic = specs.topics[EVENTS]
-        example = {field.name: field.example for field in topic.fields}
+        event = {field.name: field.example for field in topic.fields}
         return common | {
             "topic": topic.topic, "version": str(topic.version), "key": topic.key,
-            "fields": _fields(topic.fields), "example": _python(example),
+            "fields": _fields(topic.fields), "example": _python(event),
         }  # fmt: skip
     topic = specs.topics[SCORES]
     table = specs.tables[KPI if kind is Kind.SERVICE else str(topic.table)]

@@ -112,7 +112,9 @@ def show_rows(found: pa.Table, out: TextIO) -> int:
 
 
 def _counts(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
 
 
 def markdown(columns: Iterable[Column], rows: Iterable[Iterable[Any]]) -> str:
