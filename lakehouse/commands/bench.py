@@ -180,6 +180,20 @@ def retrain(as_json: Json = False) -> None:
     sys.exit(finish("retrain", measure(), as_json=as_json))
 
 
+@app.command("help")
+def help_time(
+    repetitions: Annotated[int, typer.Option(min=1, help="Calls that count.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Time `traffic --help`: the CPU that it takes, which what runs beside it hardly changes."""
+    from benchmarks.help_time import measure
+    from benchmarks.report import goals, show
+    from specs.loader import load_specs
+
+    result = measure(repetitions)
+    show(result, goals(load_specs().system.slas, "help", result), as_json=as_json)
+
+
 @app.command("keep")
 def keep_result(
     name: Annotated[str, typer.Argument(help="landing-peers or backfill.")],

@@ -53,9 +53,10 @@ def build(
     Contracts, JSON Schemas, expectation suites, alerts, dashboards, views, the data dictionary and
     test cases. Prints the names of the files that it wrote or removed.
     """
-    from lakehouse.artifacts import differing, made, write
+    from lakehouse.artifacts import differing, made, refuse_all_but_a_clone, write
     from specs.loader import load_specs
 
+    refuse_all_but_a_clone()
     files = made(load_specs())
     found = differing(files) if check else write(files)
     if as_json:
