@@ -20,7 +20,7 @@ PAGES = sorted(
         *ROOT.glob(".specify/memory/*.md"),
     )
 )
-TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def fault_of(line: str) -> str | None:
