@@ -6,7 +6,7 @@ UNIT = $(RUN) pytest --numprocesses=2 --dist=worksteal tests/unit
 
 SCANNED = specs quality ml ingestion lakehouse benchmarks airflow/dags airflow/serve.py superset/*.py deploy
 
-.PHONY: help install demo test test-quick test-spark test-stack test-s3 test-cluster test-apps test-dags test-chaos test-accidents superset airflow lint bench chaos fuzz soak clean
+.PHONY: help install demo test test-quick test-spark test-stack test-s3 test-cluster test-apps test-dags test-chaos test-accidents superset airflow speckit lint bench chaos fuzz soak clean
 
 help:  ## show this
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,22 @@ airflow/.venv/installed: airflow/pyproject.toml airflow/uv.lock .venv/installed
 
 airflow: airflow/.venv/installed  ## Kafka, MLflow and Airflow with the DAGs of airflow/dags, on the tables of TRAFFIC_HOME
 	$(TRAFFIC) up --with airflow
+
+# Spec Kit's environment is not below specs/: the YAML files there are all of our fingerprint.
+.specify/.venv/installed: specs/speckit/pyproject.toml specs/speckit/uv.lock .venv/installed
+	cd specs/speckit && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.specify/.venv ../../.venv/bin/uv sync --quiet --frozen
+	touch $@
+
+INTEGRATION ?= generic
+AGENT_OPTIONS = $(if $(filter generic,$(INTEGRATION)),--integration-options="--commands-dir .specify/agent/commands")
+SPECIFY = .specify/.venv/bin/specify
+
+speckit: .specify/.venv/installed  ## Spec Kit with our extension, preset and workflow: INTEGRATION=generic, or the agent's name
+	$(SPECIFY) init --here --force --non-interactive --ignore-agent-tools --script sh --integration $(INTEGRATION) $(AGENT_OPTIONS)
+	$(SPECIFY) extension add --dev specs/speckit/extension --force
+	$(SPECIFY) preset remove traffic > /dev/null 2>&1 || true
+	$(SPECIFY) preset add --dev specs/speckit/preset
+	$(SPECIFY) workflow add --dev specs/speckit/workflow
 
 test-dags: airflow/.venv/installed  ## the DAGs on a real Airflow, on a small lake
 	$(RUN) pytest tests/dags

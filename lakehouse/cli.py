@@ -26,6 +26,7 @@ from lakehouse.commands import (
     quality,
     query,
     run,
+    scaffold,
     serve,
     specs,
     sql,
@@ -61,6 +62,7 @@ for command in (
     app.command()(command)
 GROUPS = {
     "specs": specs.app,
+    "scaffold": scaffold.app,
     "topic": topic.app,
     "segment": data.segment,
     "produce": produce.app,

@@ -1,12 +1,11 @@
 """`traffic audit`: the proof that no reading was lost or counted twice."""
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.commands.kafka import Json
+from lakehouse.commands.answer import Json, print_json
 
 if TYPE_CHECKING:
     from lakehouse.audit import Check
@@ -72,7 +71,7 @@ def audit(as_json: Json = False, without_models: WithoutModels = False) -> None:
     audit_ok = all(check.is_ok for check in checks)
     if as_json:
         rows = [{**check.__dict__, "is_ok": check.is_ok} for check in checks]
-        print(json.dumps({"audit_ok": audit_ok, "checks": rows}))
+        print_json({"audit_ok": audit_ok, "checks": rows})
     else:
         _show(checks)
     sys.exit(0 if audit_ok else 1)

@@ -16,7 +16,6 @@ Bootstrap = Annotated[
         envvar="TRAFFIC_KAFKA_BOOTSTRAP", help="Kafka as HOST:PORT; by default the embedded one."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="The result as one JSON object.")]
 
 
 def kafka_at(bootstrap: str | None, service: str) -> "KafkaAccess":

@@ -1,11 +1,11 @@
 """`traffic topic`: the topics of Kafka."""
 
-import json
 from typing import Annotated
 
 import typer
 
-from lakehouse.commands.kafka import Bootstrap, Json, kafka_at, quiet_kafka
+from lakehouse.commands.answer import Json, print_json
+from lakehouse.commands.kafka import Bootstrap, kafka_at, quiet_kafka
 
 app = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
 
@@ -32,7 +32,7 @@ def topic_create(
         created = admin.create(specs, partitions, replicas)
     present = sorted(wanted_topics(specs) - set(created))
     if as_json:
-        print(json.dumps({"created": created, "present": present}))
+        print_json({"created": created, "present": present})
         return
     for name in created:
         print(f"created {name}")
@@ -67,7 +67,7 @@ def topic_list(
             else [asdict(row) for name in names for row in admin.lag(group, name)]
         )
     if as_json:
-        print(json.dumps(found))
+        print_json(found)
         return
     for row in found:
         place = f"{row.pop('topic')}/{row.pop('partition')}"

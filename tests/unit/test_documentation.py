@@ -12,7 +12,13 @@ from lakehouse.cli import app
 
 PAGES = sorted(
     str(path.relative_to(ROOT))
-    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob(".github/**/*.md"))
+    for path in (
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob(".github/**/*.md"),
+        *(ROOT / "specs").rglob("*.md"),
+        *ROOT.glob(".specify/memory/*.md"),
+    )
 )
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
