@@ -94,6 +94,9 @@ ARRIVALS = ("landed_at", "failed_at", "committed_at", "scored_at", "validated_at
 """Columns that say when a row arrived; a table has one of them, if any."""
 
 
+HISTORY = "_history"
+
+
 def arrival(table: TableSpec) -> str | None:
     """Column of ``table`` that says when a row arrived."""
     return next((name for name in table.column_names if name in ARRIVALS), None)
@@ -102,10 +105,10 @@ def arrival(table: TableSpec) -> str | None:
 def history_of(table: TableSpec) -> TableSpec | None:
     """The table that keeps what corrections of ``table`` replaced; None where none are made."""
     stamp = arrival(table)
-    if stamp is None or "revision" not in table.column_names:
+    if stamp is None or "revision" not in table.column_names or table.table.endswith(HISTORY):
         return None
     return table.model_copy(update={
-        "table": f"{table.table}_history",
+        "table": f"{table.table}{HISTORY}",
         "description": f"Rows of {table.table} as they were until a correction replaced them.",
         "key": (*table.key, stamp),
         "expectations": (),
