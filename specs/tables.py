@@ -42,6 +42,8 @@ class TableSpec(SpecModel):
         partition_by: columns that the key decides; each value's rows lie in files of their own.
         settled_by: boolean column that says that a row is not expected to change any more. Rows
             that may still change lie in files of their own, so that a MERGE rewrites only those.
+        ordered_by: columns that queries filter by; rows that have the same values there lie side
+            by side in a compacted file, and a reader skips the pages of all others.
     """
 
     table: str = Field(pattern=r"^(bronze|silver|gold|ops)\.[a-z_]+$")
@@ -49,6 +51,7 @@ class TableSpec(SpecModel):
     key: tuple[Identifier, ...] = Field(min_length=1)
     partition_by: tuple[Identifier, ...] = ()
     settled_by: Identifier | None = None
+    ordered_by: tuple[Identifier, ...] = ()
     columns: tuple[Column, ...] = Field(min_length=1)
     context: tuple[Column, ...] = Field(
         default=(), description="known while a row is judged, not stored"
@@ -77,9 +80,9 @@ class TableSpec(SpecModel):
         doubled = {name for name in names if names.count(name) > 1}
         if doubled:
             raise ValueError(f"columns named twice: {sorted(doubled)}")
-        for name in (*self.key, *self.folders):
+        for name in (*self.key, *self.folders, *self.ordered_by):
             if name not in self.column_names:
-                raise ValueError(f"key or partition column {name} is not a column")
+                raise ValueError(f"key, partition or order column {name} is not a column")
         ids = [rule.id for rule in (*self.rules, *self.expectations)]
         if len(ids) != len(set(ids)):
             raise ValueError("two rules share an id")
