@@ -11,7 +11,7 @@ ROWS_PER_GROUP = 131_072
 """A file of one group is read whole by one thread; smaller ones cost bytes."""
 
 COMPRESSION = "SNAPPY"
-"""As delta-rs has it where nothing is said of how to write."""
+"""What new files have; delta-rs compacts with ZSTD where nothing is said."""
 
 
 def compacted(
