@@ -65,7 +65,7 @@ def test_trino_and_duckdb_believe_the_same_at_every_moment(
     view = beliefs_of(spec)
     assert view is not None
     keys = corrected_keys(served, name)
-    assert keys, "the demo corrects late readings"
+    assert keys or name != "silver.segment_metric", "the demo corrects late readings"
     places = [spec.column_names.index(one) for one in spec.key]
     counts = set()
     for moment in moments(served, name):
