@@ -20,6 +20,7 @@ from lakehouse.delta_checksum import Held, write_checksum
 from lakehouse.delta_log import LOG, actions, expired, first_needed, is_newest, log_files
 from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
+from lakehouse.layout import compacted
 from lakehouse.location import Place, delta_options, delta_table
 from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
@@ -236,10 +237,8 @@ class LakeTable:
                 nonlocal removed, added
                 self.refresh()
                 with self._operation("compact"):
-                    done = self._delta.optimize.compact(
-                        partition_filters=partition or None, target_size=target_bytes,
-                        commit_properties=properties(note, (), uuid.uuid4().hex),
-                    )  # fmt: skip
+                    commit = properties(note, (), uuid.uuid4().hex)
+                    done = compacted(self._delta, self.spec, partition, target_bytes, commit)
                 removed += done["numFilesRemoved"]
                 added += done["numFilesAdded"]
 

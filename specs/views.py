@@ -6,6 +6,13 @@ from specs.model import Identifier, SpecModel
 from specs.tables import Column
 from specs.transforms import TransformSpec
 
+TRINO_TYPES = {
+    "string": "varchar", "long": "bigint", "integer": "integer", "double": "double",
+    "boolean": "boolean", "date": "date", "timestamp": "timestamp(3) with time zone",
+    "array<string>": "array(varchar)",
+}  # fmt: skip
+"""Trino's name of the types that a view's columns have, by the specs' name."""
+
 
 class Parameter(SpecModel):
     """A number that a query takes; written ``{name}`` there."""

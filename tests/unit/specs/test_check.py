@@ -118,7 +118,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     ),
     "a key that is no column": (
         (SILVER, "key: [segment_id, window_seconds, window_start]", "key: [segment_id, size]"),
-        "key or partition column size is not a column",
+        "key, partition or order column size is not a column",
     ),
     "two columns of one name": (
         (SILVER, "name: speed_kmh_p85,", "name: speed_kmh_p50,"), "columns named twice",
