@@ -17,11 +17,13 @@ class AddedFile:
     Attributes:
         version: of the commit that added it.
         path: where it is.
+        folders: column to the value that all its rows have, as the log writes it.
         least: column to its least value in the file, as JSON has it.
     """
 
     version: int
     path: Path
+    folders: dict[str, str]
     least: dict[str, Any]
 
     def has_until(self, column: str, moment: datetime) -> bool:
@@ -45,4 +47,5 @@ def added_files(folder: Path, after: int, through: int) -> Iterator[AddedFile]:
         for add in actions(folder, version, "add"):
             if add["dataChange"]:
                 stats = json.loads(add.get("stats") or "{}")
-                yield AddedFile(version, folder / add["path"], stats.get("minValues", {}))
+                least = stats.get("minValues", {})
+                yield AddedFile(version, folder / add["path"], add["partitionValues"], least)
