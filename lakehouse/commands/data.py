@@ -108,7 +108,7 @@ def silver_reconcile() -> None:
     settings, lake = open_lake()
     reconciler = Reconciler(
         lake, settings.checkpoints / "stream",
-        _silver_job(settings, lake), lambda: _gold_job(settings, lake),
+        lambda: _silver_job(settings, lake), lambda: _gold_job(settings, lake),
     )  # fmt: skip
     print(json.dumps({"rows_written": reconciler.reconcile(with_open=True)}))
 

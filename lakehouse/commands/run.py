@@ -46,7 +46,7 @@ def _reconciliation(
     publisher = KafkaPublisher(kafka_bootstrap(settings))
     silver = SilverRecompute(spark, lake, publisher)
     reconciler = Reconciler(
-        lake, settings.checkpoints / "stream", silver,
+        lake, settings.checkpoints / "stream", lambda: silver,
         lambda: GoldRecompute(lake, models.model, publisher),
     )  # fmt: skip
 
