@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from deltalake import DeltaTable
@@ -209,11 +209,15 @@ def test_nothing_is_recomputed_before_a_batch_was_told(
 ) -> None:
     silver, gold = recomputes
     land(lake, reading(0, 0))
-    assert Reconciler(lake, tmp_path, lambda: silver, lambda: gold).reconcile() == 0
+
+    def never() -> NoReturn:
+        pytest.fail("Spark is started for nothing")
+
+    assert Reconciler(lake, tmp_path, never, lambda: gold).reconcile() == 0
     streamed = Streamed(lake, tmp_path)
-    assert Reconciler(lake, tmp_path, lambda: silver, lambda: gold).reconcile() == 0
+    assert Reconciler(lake, tmp_path, never, lambda: gold).reconcile() == 0
     streamed.batch(watermark=299)
-    assert Reconciler(lake, tmp_path, lambda: silver, lambda: gold).reconcile() == 0
+    assert Reconciler(lake, tmp_path, never, lambda: gold).reconcile() == 0
     assert silver.asked == gold.asked == []
     streamed.batch(watermark=300)
     assert Reconciler(lake, tmp_path, lambda: silver, lambda: gold).reconcile() == 1
