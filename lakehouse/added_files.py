@@ -17,12 +17,14 @@ class AddedFile:
     Attributes:
         version: of the commit that added it.
         path: where it is.
+        folders: column to the value that all its rows have, as the log writes it.
         rows: in it, where the commit tells.
         least: column to its least value in the file, as JSON has it.
     """
 
     version: int
     path: Place
+    folders: dict[str, str]
     rows: int | None
     least: dict[str, Any]
 
@@ -48,6 +50,6 @@ def added_files(folder: Place, after: int, through: int) -> Iterator[AddedFile]:
             if add["dataChange"]:
                 stats = json.loads(add.get("stats") or "{}")
                 yield AddedFile(
-                    version, folder / add["path"], stats.get("numRecords"),
+                    version, folder / add["path"], add["partitionValues"], stats.get("numRecords"),
                     stats.get("minValues", {}),
                 )  # fmt: skip

@@ -46,7 +46,7 @@ def _reconciliation(
     publisher = KafkaPublisher(kafka_access(settings, "stream"))
     silver = SilverRecompute(spark, lake, publisher)
     reconciler = Reconciler(
-        lake, settings.stream_checkpoint, silver,
+        lake, settings.stream_checkpoint, lambda: silver,
         lambda: GoldRecompute(lake, models.model, publisher),
     )  # fmt: skip
 

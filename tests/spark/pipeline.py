@@ -105,7 +105,7 @@ class Pipeline:
         lake = self.lake()
         silver = SilverRecompute(self._spark, lake, self.publisher)
         gold = GoldRecompute(lake, self._champion.model, self.publisher)
-        return Reconciler(lake, self._home / "checkpoint", silver, lambda: gold)
+        return Reconciler(lake, self._home / "checkpoint", lambda: silver, lambda: gold)
 
     def rows(self, name: str = SILVER, but: Iterable[str] = ("revision",)) -> list[Row]:
         """Rows in the order of the key, without stamps and the columns of ``but``."""
