@@ -15,11 +15,12 @@ from lakehouse.tables import Lake
 from lakehouse.transforms.revision import changed_rows
 from ml.outcome import Quality, outcomes, quality_of
 from ml.promotion import Duel, duel, since_hours
+from ml.targets import needed_rows
 
 SILVER, OUTCOME = "silver.segment_metric", "gold.score_outcome"
 SCORES, SHADOW = "gold.congestion_scores", "gold.shadow_score"
-SILVER_COLUMNS = ["segment_id", "window_seconds", "window_start", "observation_count",
-                  "is_congested"]  # fmt: skip
+SILVER_COLUMNS = ["segment_id", "source", "window_seconds", "window_start", "observation_count",
+                  "vehicle_count", "is_congested"]  # fmt: skip
 HOURS_A_DAY = 24
 
 
@@ -97,8 +98,7 @@ class Outcomes:
         scores, silver = self._lake.table(scored), self._lake.table(SILVER)
         for table in (scores, silver):
             table.refresh()
-        seconds = specs.transforms.primary.size_seconds
-        final = pc.field("is_final") & (pc.field("window_seconds") == seconds)
+        final = pc.field("is_final") & needed_rows(specs)
         where = None if since is None else since_window(since)
         columns = [*SILVER_COLUMNS, specs.ml.label.column]
         rows = silver.read(columns=columns, where=final if where is None else final & where)
