@@ -132,7 +132,7 @@ def _view_faults(specs: Specs) -> Iterator[str]:
         yield f"schemas/views: {name} is a table too"
     for view in specs.views.values():
         try:
-            view.sql(specs.transforms)
+            view.sql(specs.transforms, specs.ml.targets)
         except (KeyError, IndexError, ValueError) as error:
             yield f"schemas/views/{view.view}.yaml: the query has no parameter {error}"
         for parameter in view.parameters:
