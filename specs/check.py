@@ -130,9 +130,11 @@ def _alert_faults(specs: Specs) -> Iterator[str]:
 def _view_faults(specs: Specs) -> Iterator[str]:
     for name in sorted(set(specs.views) & set(specs.tables)):
         yield f"schemas/views: {name} is a table too"
+    windows = {window.id for window in specs.transforms.windows}
+    known = tuple(target for target in specs.ml.targets if target.window in windows)
     for view in specs.views.values():
         try:
-            view.sql(specs.transforms, specs.ml.targets)
+            view.sql(specs.transforms, known)
         except (KeyError, IndexError, ValueError) as error:
             yield f"schemas/views/{view.view}.yaml: the query has no parameter {error}"
         for parameter in view.parameters:
