@@ -49,7 +49,6 @@ SEGMENTS, INTERVAL_SECONDS = 20, 300
 START, HISTORY = datetime(2024, 5, 5, 21, tzinfo=UTC), timedelta(days=2)
 """From Sunday evening on: each part of the training's split holds a rush hour."""
 PACE = LandingPace(max_records=2000, max_seconds=0.25)
-HALF_HOUR = timedelta(minutes=30)
 PATIENCE_SECONDS = 120.0
 Place = tuple[int, int]
 """Partition and offset."""
@@ -360,32 +359,6 @@ def versions_by_window(lake: Lake) -> Mapping[datetime, set[int]]:
     return found
 
 
-def versions_since(lake: Lake, since: datetime) -> set[int]:
-    """Model versions of the scores of half an hour."""
-    by_window = versions_by_window(lake)
-    found = [of for window, of in by_window.items() if since <= window < since + HALF_HOUR]
-    return set().union(*found)
-
-
-def unscored(lake: Lake, since: datetime) -> set[tuple[str, datetime, int]]:
-    """Segments, windows and horizons that silver has from a moment on, and the scores lack."""
-    silver, scores = lake.table(SILVER), lake.table(SCORES)
-    for table in (silver, scores):
-        table.refresh()
-    primary = lake.specs.transforms.primary.size_seconds
-    asked = {
-        (row["segment_id"], row["window_start"], horizon)
-        for row in silver.read().to_pylist()
-        if row["window_seconds"] == primary and row["window_start"] >= since
-        for horizon in lake.specs.ml.horizons_minutes
-    }
-    assert asked
-    return asked - {
-        (row["segment_id"], row["window_start"], row["horizon_minutes"])
-        for row in scores.read().to_pylist()
-    }
-
-
 def test_readings_become_scores_of_the_champion_and_the_books_balance(
     city: City, servers: dict[str, str], tmp_path: Path
 ) -> None:
@@ -404,22 +377,16 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
     first, metrics = train_model(lake, servers["mlflow"])
     assert set(metrics) == set(city.specs.ml.horizons_minutes)
 
-    # Manipulate: a new driver goes on, a challenger is promoted under it, and rolled back again.
+    # Manipulate: a new driver goes on, and the champion changes under it.
     live = START + HISTORY
     stream = traffic.start("stream")
     try:
         city.send(live, timedelta(minutes=30))
         traffic.run("land", "--once")
         wait_for(lambda: bool(versions_by_window(lake)), stream)
-        second, _ = train_model(lake, servers["mlflow"])
-        promoted = traffic.run("model", "promote", "--force", "--json")
+        second, _ = train_model(lake, servers["mlflow"], as_champion=True)
         time.sleep(4 * settings.model_poll_seconds)  # the registry is asked on a timer
         city.send(live + timedelta(hours=2), timedelta(minutes=30))
-        traffic.run("land", "--once")
-        wait_for(lambda: told_through(lake, checkpoint) == bronze.refresh(), stream)
-        back = traffic.run("model", "rollback", "--json")
-        time.sleep(4 * settings.model_poll_seconds)
-        city.send(live + timedelta(hours=4), timedelta(minutes=30))
         traffic.run("land", "--once")
         wait_for(lambda: told_through(lake, checkpoint) == bronze.refresh(), stream)
         wait_for(lambda: all(check.is_ok for check in balance(lake, city.offsets())), stream)
@@ -432,11 +399,12 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
     later = {"traffic_feature_drift"}  # looked at when the stream has run for a window
     assert told | later == {one.name for one in city.specs.ops.metrics if "stream" in one.by}
     assert second == first + 1
-    assert (promoted["model_version"], promoted["previous_version"]) == (second, first)
-    assert (back["model_version"], back["previous_version"]) == (first, second)
-    for hours, version in ((0, first), (2, second), (4, first)):
-        assert versions_since(lake, live + timedelta(hours=hours)) == {version}
-    assert unscored(lake, live) == set()  # no batch was dropped while models were swapped
+    by_window = versions_by_window(lake)
+    newest = {window: found for window, found in by_window.items()
+              if window >= live + timedelta(hours=2)}  # fmt: skip
+    assert newest
+    assert set().union(*newest.values()) == {second}
+    assert first in set().union(*by_window.values())
     lake.table(SCORES).refresh()
     scored = lake.table(SCORES).read().to_pylist()
     assert {row["horizon_minutes"] for row in scored} == {15, 30, 60}
