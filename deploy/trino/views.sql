@@ -202,10 +202,14 @@ COMMENT ON COLUMN gold.hour_of_week_profile.congested_ratio IS 'Share of the obs
 
 
 CREATE OR REPLACE VIEW gold.model_quality_by_day COMMENT 'How scores did once their target was observed, beside persistence on the same rows.' AS
-WITH observed AS (
-  SELECT segment_id, window_start, window_date, is_congested, speed_kmh_mean
+WITH seen_now AS (
+  SELECT segment_id, window_start, window_date, is_congested
   FROM silver.segment_metric
   WHERE window_seconds = 300 AND observation_count > 0
+), seen_then AS (
+  SELECT segment_id, window_start, window_date, is_congested, speed_kmh_mean
+  FROM silver.segment_metric
+  WHERE ((source NOT IN ('aarhus') AND window_seconds = 300) OR (source = 'aarhus' AND vehicle_count >= 3 AND window_seconds = 900)) AND observation_count > 0
 ), outcome AS (
   SELECT
     score.source, score.window_date, score.horizon_minutes, score.model_name,
@@ -213,10 +217,10 @@ WITH observed AS (
     IF(target.is_congested, 1e0, 0e0) AS y, IF(now.is_congested, 1e0, 0e0) AS y_now,
     abs(score.speed_kmh_predicted - target.speed_kmh_mean) AS miss_kmh
   FROM gold.congestion_scores AS score
-  JOIN observed AS target
+  JOIN seen_then AS target
     ON target.segment_id = score.segment_id AND target.window_start = score.target_start
     AND target.window_date = CAST(score.target_start AT TIME ZONE 'UTC' AS DATE)
-  JOIN observed AS now
+  JOIN seen_now AS now
     ON now.segment_id = score.segment_id AND now.window_start = score.window_start
     AND now.window_date = score.window_date
   WHERE target.is_congested IS NOT NULL AND now.is_congested IS NOT NULL

@@ -166,7 +166,7 @@ def _history(  # noqa: PLR0913
     """Silver of the lake or of the source's files, and the time to judge."""
     from ingestion.source_silver import observed_time, source_silver
     from ingestion.sources import DATA_FOLDER, Selection
-    from lakehouse.jobs.evaluation import History, judged_time
+    from lakehouse.jobs.evaluation import COLUMNS, History, judged_time
     from lakehouse.tables import Lake
     from specs.errors import WrongInput
 
@@ -178,7 +178,8 @@ def _history(  # noqa: PLR0913
     selection = Selection(data or DATA_FOLDER, files, since, end)
     times = observed_time(specs, source, selection)
     first, past = judged_time(times, specs, start, end)
-    made = source_silver(specs, source, selection, free_flow_until=first)
+    columns = [*COLUMNS, specs.ml.label.column]
+    made = source_silver(specs, source, selection, free_flow_until=first, columns=columns)
     return History(made.metrics, made.segments), first, past
 
 

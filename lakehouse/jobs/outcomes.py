@@ -17,14 +17,15 @@ from lakehouse.tables import Lake
 from lakehouse.transforms.revision import changed_rows
 from ml.outcome import Quality, outcomes, quality_of
 from ml.promotion import Duel, duel, since_hours
+from ml.targets import needed_rows
 from specs.errors import Fenced
 
 log = logging.getLogger(__name__)
 
 SILVER, OUTCOME = "silver.segment_metric", "gold.score_outcome"
 SCORES, SHADOW = "gold.congestion_scores", "gold.shadow_score"
-SILVER_COLUMNS = ["segment_id", "window_seconds", "window_start", "observation_count",
-                  "is_congested"]  # fmt: skip
+SILVER_COLUMNS = ["segment_id", "source", "window_seconds", "window_start", "observation_count",
+                  "vehicle_count", "is_congested"]  # fmt: skip
 HOURS_A_DAY = 24
 DAY = timedelta(days=1)
 
@@ -128,8 +129,7 @@ class Outcomes:
         scores, silver = self._lake.table(scored), self._lake.table(SILVER)
         for table in (scores, silver):
             table.refresh()
-        seconds = specs.transforms.primary.size_seconds
-        final = pc.field("is_final") & (pc.field("window_seconds") == seconds)
+        final = pc.field("is_final") & needed_rows(specs)
         target = None if until is None else until + self._longest
         columns = [*SILVER_COLUMNS, specs.ml.label.column]
         rows = silver.read(columns=columns, where=final & _between(since, target))
