@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from itertools import takewhile
 from typing import Any
 
@@ -118,6 +119,15 @@ def test_each_block_has_the_mark_above_it() -> None:
     )
     marks = [(one.language, one.mark, one.argument) for one in blocks_of("page.md", text)]
     assert marks == [("diff", "run", ""), ("yaml", None, ""), ("py", "file", "a/b.py")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_diff_of_a_page_applies(page: str) -> None:
+    for block in blocks(page):
+        if block.language == "diff":
+            subprocess.run(
+                ["git", "apply", "--check", "-"], input=block.text, text=True, cwd=ROOT, check=True
+            )
 
 
 def test_what_is_printed_is_compared_but_for_what_a_page_leaves_open() -> None:
