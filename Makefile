@@ -6,10 +6,10 @@ UNIT = $(RUN) pytest --numprocesses=2 --dist=worksteal tests/unit
 
 SCANNED = specs quality ml ingestion lakehouse benchmarks airflow/dags airflow/serve.py superset/*.py deploy
 
-.PHONY: help install demo test test-quick test-spark test-stack test-apps test-dags test-chaos test-accidents superset airflow lint docs test-docs bench chaos fuzz soak clean
+.PHONY: help install demo test test-quick test-spark test-stack test-s3 test-cluster test-apps test-dags test-chaos test-accidents superset airflow lint docs test-docs bench chaos fuzz soak clean
 
 help:  ## show this
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 .venv/installed: pyproject.toml uv.lock
 	$(PYTHON) -m venv .venv
@@ -40,6 +40,17 @@ test-spark: install  ## tests on one Spark session
 
 test-stack: install  ## tests on the real servers
 	$(RUN) pytest tests/stack
+
+VERSITYGW ?= v1.8.0
+
+.venv/bin/versitygw: | .venv/installed
+	GOBIN="$(CURDIR)/.venv/bin" go install "github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)"
+
+test-s3: install .venv/bin/versitygw  ## the whole pipeline on a bucket of a real S3 server, killed in the middle; needs Go
+	$(RUN) pytest tests/s3
+
+test-cluster: install  ## the stream on a Spark cluster of two workers; worker, lander and driver are killed
+	$(RUN) pytest tests/cluster
 
 .traffic/demo/lake:
 	$(MAKE) demo
@@ -80,9 +91,9 @@ test-chaos: install  ## a kill at every failpoint, a million arbitrary records
 test-accidents: install  ## more than a kill: disk full, clock, lost checkpoint, registry down, a restart by itself, ...
 	$(RUN) pytest tests/chaos/test_scenarios.py tests/chaos/test_supervised.py
 
-test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps, test-docs
+test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps, test-docs, test-s3, test-cluster
 	$(UNIT)
-	$(RUN) pytest --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/docs --ignore=tests/chaos
+	$(RUN) pytest --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/docs --ignore=tests/chaos --ignore=tests/s3 --ignore=tests/cluster
 
 bench: install  ## what the README and docs say of speed
 	$(TRAFFIC) bench landing

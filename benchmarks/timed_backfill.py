@@ -12,6 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.home import folder_on_disk
 from benchmarks.timed import timed
 from lakehouse.jobs.recompute import GoldRecompute, Range, SilverRecompute
 from lakehouse.publish import KafkaPublisher
@@ -33,9 +34,10 @@ def linked(settings: Settings, number: int) -> Lake:
     specs, root = load_specs(), lake_of(settings.home, number)
     whole = Lake(settings.lake, specs)
     for name in INPUTS:
-        if whole.folder(name).exists():
+        folder = folder_on_disk(whole, name)
+        if folder.exists():
             target = root.joinpath(*name.split("."))
-            shutil.copytree(whole.folder(name), target, copy_function=os.link)
+            shutil.copytree(folder, target, copy_function=os.link)
     return Lake(root, specs)
 
 

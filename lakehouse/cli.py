@@ -6,6 +6,7 @@ import sys
 import typer
 
 from lakehouse import logs
+from lakehouse.bucket import outage
 from lakehouse.commands import (
     audit,
     bench,
@@ -31,7 +32,7 @@ from lakehouse.commands import (
     superset,
     topic,
 )
-from specs.errors import GateFailed, SpecError, TrafficError
+from specs.errors import GateFailed, SpecError, TrafficError, Unavailable
 
 log = logging.getLogger(__name__)
 app = typer.Typer(
@@ -88,6 +89,10 @@ def main() -> None:
 
             hold_this_job(str(error))
         sys.exit(error.exit_code)
-    except Exception:
+    except Exception as error:
+        told = outage(error)
+        if told is not None:
+            log.error("%s", told)
+            sys.exit(Unavailable.exit_code)
         log.exception("this is a bug; please report it with the lines below")
         sys.exit(1)

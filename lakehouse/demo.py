@@ -178,7 +178,7 @@ class Demo:
     def _drain(self) -> None:
         """Wait until all of Kafka has landed and all of bronze is in silver and gold."""
         self._wait(lambda: self._landed() >= self._sent())
-        self._wait(lambda: told_through(self._lake, self._settings.checkpoints / "stream")
+        self._wait(lambda: told_through(self._lake, self._settings.stream_checkpoint)
                    >= self._bronze_version())  # fmt: skip
 
     def _balanced(self) -> list[Check]:
@@ -206,7 +206,7 @@ class Demo:
 
     def _show_progress(self) -> None:
         self._processes.check()
-        read = told_through(self._lake, self._settings.checkpoints / "stream")
+        read = told_through(self._lake, self._settings.stream_checkpoint)
         self._tell(
             f"sent {self._sent():,}   landed {self._landed():,}   "
             f"stream at commit {max(read, 0)} of {self._bronze_version()}"

@@ -107,7 +107,7 @@ def silver_reconcile() -> None:
     logs.tell_events()
     settings, lake = open_lake()
     reconciler = Reconciler(
-        lake, settings.checkpoints / "stream",
+        lake, settings.stream_checkpoint,
         _silver_job(settings, lake), lambda: _gold_job(settings, lake),
     )  # fmt: skip
     print(json.dumps({"rows_written": reconciler.reconcile(with_open=True)}))

@@ -30,7 +30,7 @@ def maintain(
         if time.monotonic() < due:
             time.sleep(0.2)
             continue
-        done = job(lake, settings.checkpoints / "stream", now())
+        done = job(lake, settings.stream_checkpoint, now())
         if quiet:
             pass
         elif as_json:

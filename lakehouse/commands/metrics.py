@@ -28,7 +28,7 @@ def serve() -> None:
     stopped = stop_on_signals()
     told = Metrics(specs.ops, "exporter")
     lake = Lake(settings.lake, specs, told)
-    exporter = Exporter(lake, settings.checkpoints / "stream", lambda: kafka_bootstrap(settings))
+    exporter = Exporter(lake, settings.stream_checkpoint, lambda: kafka_bootstrap(settings))
 
     with (
         quiet_kafka(),

@@ -46,7 +46,7 @@ def _reconciliation(
     publisher = KafkaPublisher(kafka_bootstrap(settings))
     silver = SilverRecompute(spark, lake, publisher)
     reconciler = Reconciler(
-        lake, settings.checkpoints / "stream", silver,
+        lake, settings.stream_checkpoint, silver,
         lambda: GoldRecompute(lake, models.model, publisher),
     )  # fmt: skip
 
@@ -120,9 +120,11 @@ def stream(once: Once = False) -> None:
     lake = Lake(settings.lake, specs, metrics)
     models = ModelWatch(mlflow_uri(settings), lake.specs, settings.model_poll_seconds)
     publisher = KafkaPublisher(kafka_bootstrap(settings))
-    checkpoint = settings.checkpoints / "stream"
+    checkpoint = settings.stream_checkpoint
     stream = job.Stream(lake, checkpoint, publisher, models)
-    pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_bytes)
+    pace = job.StreamPace(
+        settings.stream_trigger_seconds, settings.stream_max_bytes, settings.stream_small_rows
+    )
     spark = session(settings)
     reconcile = _reconciliation(spark, settings, models, metrics)
     watch_model(metrics, models)

@@ -17,8 +17,8 @@ With = Annotated[
     list[str] | None,
     typer.Option(
         "--with",
-        help="Also pipeline (lander and stream), trino, superset, monitoring or airflow;"
-        " repeatable.",
+        help="Also pipeline (lander and stream), cluster (Spark), trino, superset,"
+        " monitoring or airflow; repeatable.",
     ),
 ]
 Heal = Annotated[

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow.dataset import Dataset, dataset
+from pyarrow.dataset import Dataset
 
 from lakehouse.added_files import added_files
 from lakehouse.commit import Note, Step
@@ -22,6 +21,7 @@ from lakehouse.jobs.checkpoint import Told, told, writer
 from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompute
 from lakehouse.jobs.unscored import first_scored, unscored
 from lakehouse.jobs.windows import FAR_FUTURE
+from lakehouse.location import Place, parquet
 from lakehouse.sql import select
 from lakehouse.tables import Lake
 from specs.errors import Fenced
@@ -75,7 +75,7 @@ def _as_old_as(lake: Lake, after: int, reached: Told, size: timedelta) -> pa.Tab
         after = oldest
     for file in added_files(bronze.folder, after, reached.through):
         if file.has_until("event_time", reached.watermark):
-            parts.append(_starts(dataset(file.path), wanted, size, file.version))
+            parts.append(_starts(parquet(file.path), wanted, size, file.version))
     return pa.concat_tables(parts) if parts else NONE
 
 
@@ -153,7 +153,7 @@ class Reconciler:
     def __init__(
         self,
         lake: Lake,
-        checkpoint: Path,
+        checkpoint: Place,
         silver: SilverRecompute,
         gold: Callable[[], GoldRecompute],
     ) -> None:

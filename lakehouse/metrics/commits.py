@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lakehouse.commit import commits
+from lakehouse.location import Place
 from lakehouse.metrics.registry import Metrics
 
 BRONZE = "bronze.traffic_event"
@@ -49,7 +49,7 @@ class Landed:
         return np.linspace(first / 1000, last / 1000, self.rows)
 
 
-def landings(folder: Path, versions: range) -> Iterator[Landed]:
+def landings(folder: Place, versions: range) -> Iterator[Landed]:
     """Those of the ``versions`` of bronze, in ``folder``, that landed readings, in order.
 
     What the log was cleaned of is left out.
@@ -66,7 +66,7 @@ def landings(folder: Path, versions: range) -> Iterator[Landed]:
 class CommitWatch:
     """Takes the metrics of each commit that this process makes, from what the log says of it."""
 
-    def __init__(self, metrics: Metrics, folder: Callable[[str], Path]) -> None:
+    def __init__(self, metrics: Metrics, folder: Callable[[str], Place]) -> None:
         """Count into ``metrics``; ``folder`` gives the folder of a table."""
         self._metrics, self._folder = metrics, folder
         self._silver: tuple[int | None, float] | None = None

@@ -14,7 +14,7 @@ from lakehouse.cli import app
 from tests.pages import PAGES, blocks, blocks_of, differs
 from tests.pages import fault_of as fault_of_block
 
-TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 SHELLS_OWN = {">", "2>&1", "|", "&", "&&"}
 TYPED = r"^({program} (?:[^\n\"\\]|\\.|\\\n|\"[^\"]*\")*)$"

@@ -17,6 +17,8 @@ import pytest
 import yaml
 
 from lakehouse.artifacts import ROOT
+from lakehouse.bucket import KEYS
+from lakehouse.deploy.cluster import PORT as CLUSTER_PORT
 from lakehouse.deploy.secrets import EXAMPLE, SECRETS, wanted, write_secrets
 from lakehouse.deploy.trino import DOOR, PORT, password_variable, users
 from lakehouse.monitoring.files import METRICS_PORT
@@ -168,11 +170,32 @@ def test_every_service_has_a_health_check_or_a_reason_for_none(services: dict[st
             assert re.search(r"^HEALTHCHECK --", dockerfile.read_text(), re.MULTILINE), name
 
 
-def test_who_keeps_tables_or_state_has_a_home_that_can_be_written(services: dict[str, Any]) -> None:
-    for name, service in of_ours(services).items():
-        targets = {volume["target"] for volume in service.get("volumes", [])}
-        if any(target.startswith("/var/lib/traffic/lake") for target in targets):
+def test_who_reads_tables_or_keeps_state_knows_the_bucket_and_has_a_home(
+    services: dict[str, Any],
+) -> None:
+    told = [n for n, one in services.items() if "TRAFFIC_LAKE_URL" in environment(one)]
+    assert told == [
+        "airflow", "api", "exporter", "lander", "metastore", "setup", "spark-worker-1",
+        "spark-worker-2", "stream", "trino", "trino-tables",
+    ]  # fmt: skip
+    wanted = (*KEYS, "AWS_ENDPOINT_URL", "AWS_REGION", "TRAFFIC_CHECKPOINTS_URL")
+    (bucket,) = {services[name]["environment"]["TRAFFIC_LAKE_URL"].split("/")[2] for name in told}
+    assert bucket in services["buckets"]["command"]
+    for name in told:
+        assert environment(services[name]).keys() >= set(wanted), name
+        targets = {volume["target"] for volume in services[name].get("volumes", [])}
+        if name in of_ours(services):
             assert "/var/lib/traffic" in targets, name
+
+
+def test_the_stream_runs_on_the_clusters_workers(services: dict[str, Any]) -> None:
+    master = environment(services["stream"])["TRAFFIC_SPARK_MASTER"]
+    workers = [one for name, one in services.items() if name.startswith("spark-worker-")]
+    assert [worker["command"][3] for worker in workers] == [master, master]
+    assert master == f"spark://{services['spark-master']['hostname']}:{CLUSTER_PORT}"
+    for worker in workers:  # one executor, as large as the stream asks for
+        _, given = worker["command"][-2:]
+        assert given == Settings.model_fields["spark_executor_memory"].default
 
 
 def test_what_is_waited_for_can_come_true(services: dict[str, Any]) -> None:
@@ -247,7 +270,8 @@ def test_only_the_doors_keeper_and_the_owner_of_a_password_get_it(services: dict
     assert holders["TRINO_PASSWORD_LAKEHOUSE"] == {"trino-door", "trino-tables"}
     assert holders["TRINO_PASSWORD_SUPERSET"] == {"trino-door", "superset-dashboards", "grafana"}
     assert holders["TRINO_PASSWORD_ANALYST"] == {"trino-door"}
-    assert holders["S3_SECRET_KEY"] == {"s3", "mlflow", "mlflow-bucket"}
+    tables = {n for n, one in raw()["services"].items() if "TRAFFIC_LAKE_URL" in environment(one)}
+    assert holders["S3_SECRET_KEY"] == {"s3", "mlflow", "buckets"} | tables
 
 
 def test_prometheus_and_grafana_ask_services_that_there_are(

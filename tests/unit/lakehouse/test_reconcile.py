@@ -195,8 +195,7 @@ class Streamed:
 
     def batch(self, watermark: float) -> None:
         through = self._lake.table(BRONZE).refresh()
-        millis = round(after(watermark).timestamp() * 1000)
-        plan(self.folder, self._batches, through + 1, watermark_ms=millis)
+        plan(self.folder, self._batches, through + 1, watermark=after(watermark))
         finish(self.folder, self._batches)
         before = self._batches - 1 if self._batches else None
         step = Step("stream/aff0a8b1", before, self._batches)
