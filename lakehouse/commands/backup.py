@@ -1,12 +1,11 @@
 """`traffic backup` and `traffic restore`: a copy of the lakehouse at one moment."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.commands.kafka import Json
+from lakehouse.commands.answer import Json, print_json
 
 if TYPE_CHECKING:
     from lakehouse.backup.archive import Manifest
@@ -46,7 +45,7 @@ def _show(manifest: "Manifest", *, as_json: bool) -> None:
         "files": len(manifest.files), "bytes": manifest.bytes, "tables": manifest.tables,
     }  # fmt: skip
     if as_json:
-        print(json.dumps(told))
+        print_json(told)
         return
     tables = told.pop("tables")
     for name, value in (told | dict(tables)).items():  # type: ignore[call-overload]
