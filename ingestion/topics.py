@@ -139,6 +139,13 @@ class TopicAdmin:
         end = self._ask(partial(self._at, places, OffsetSpec.LATEST))
         return [PartitionOffsets(p.topic, p.partition, begin[p], end[p]) for p in places]
 
+    def newest_ms(self, topic: str) -> int:
+        """Kafka's timestamp of the newest record of ``topic``, in ms; -1 where it holds none."""
+        places = [TopicPartition(topic, one.partition) for one in self.offsets([topic])]
+        asked = dict.fromkeys(places, OffsetSpec.MAX_TIMESTAMP)
+        found = self._ask(lambda: self._client.list_partition_offsets(asked))
+        return max(int(one.timestamp) for one in found.values())
+
     def _at(self, places: list[Any], spec: Any) -> dict[Any, int]:
         if not places:
             return {}
