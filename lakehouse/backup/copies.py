@@ -15,7 +15,6 @@ from lakehouse.delta_log import LOG, LogFile, actions, log_files
 
 POINTER = "_last_checkpoint"
 NUMBERED = re.compile(r"^\.?(\d+)(?:[._]|$)")
-STATE_FOLDER = "state"
 DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
 
 
@@ -56,17 +55,13 @@ def log_pointer(folder: Path, version: int) -> str | None:
 
 
 def checkpoint_files(folder: Path, batch_id: int) -> Iterator[Path]:
-    """Files of the Spark checkpoint in ``folder`` up to a finished batch.
+    """Files of the stream's checkpoint in ``folder`` up to a finished batch.
 
-    Its plan and its end are files of its number; the state that it leaves is of the next one.
+    Its plan, its note and its end are files of its number.
     """
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and _number(path) <= batch_id + (STATE_FOLDER in _parts(folder, path)):
+        if path.is_file() and _number(path) <= batch_id:
             yield path
-
-
-def _parts(folder: Path, path: Path) -> tuple[str, ...]:
-    return path.relative_to(folder).parts[:1]
 
 
 def _number(path: Path) -> int:

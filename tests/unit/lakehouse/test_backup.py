@@ -12,6 +12,7 @@ from lakehouse.backup.archive import MANIFEST, back_up, restore
 from lakehouse.backup.copies import checkpoint_files
 from lakehouse.backup.moment import moment
 from lakehouse.commit import Note, Step
+from lakehouse.jobs.batch_note import BatchNote, keep
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake, LakeTable
 from specs.errors import Unavailable, WrongInput
@@ -128,15 +129,13 @@ def test_the_moment_is_between_two_batches(home: Lake, settings: Settings) -> No
 
 def test_of_a_checkpoint_what_later_batches_left_stays_behind(settings: Settings) -> None:
     folder = checkpoint(settings, batches=5)
-    state = folder / "state" / "0" / "1"
-    state.mkdir(parents=True)
-    for name in ("2.zip", "3.changelog", "4.changelog", "5.changelog", "5_ab.zip", "schema"):
-        (state / name).touch()
+    for batch in range(5):
+        keep(folder, batch, BatchNote())
     kept = {path.relative_to(folder).as_posix() for path in checkpoint_files(folder, 3)}
     assert kept == {
-        "metadata", *(f"{part}/{batch}" for part in ("offsets", "commits") for batch in range(4)),
+        "metadata", *(f"{part}/{batch}" for part in ("offsets", "notes", "commits")
+                      for batch in range(4)),
         *(f"commits/.{batch}.crc" for batch in range(4)),
-        *(f"state/0/1/{name}" for name in ("2.zip", "3.changelog", "4.changelog", "schema")),
     }  # fmt: skip
 
 
