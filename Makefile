@@ -30,7 +30,7 @@ lint: install  ## style, types, import rules, specs and the files made of them, 
 	$(TRAFFIC) specs check
 	$(TRAFFIC) specs build --check
 	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml --severity-level medium $(SCANNED)
-	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files 'uv\.lock$$|artifacts\.yaml$$'
+	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files 'uv\.lock$$|(artifacts|pins)\.yaml$$'
 
 test-quick: install  ## tests without a JVM that take no seconds, under a minute in all
 	$(UNIT) -m "not slow"

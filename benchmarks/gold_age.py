@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from benchmarks.report import quantile
 from lakehouse.delta_log import actions
+from lakehouse.location import Place
 
 STAMP = "kafka_timestamp_max"
 SAMPLE_SECONDS = 0.02
@@ -86,7 +86,7 @@ def drift(moments: Sequence[Moment], began: float, ended: float) -> float:
 class GoldLog:
     """The commits of one gold table, read as they come."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         """Read the table in ``folder``, which may not be there yet."""
         self._folder, self._next = folder, 0
         self.moments: list[Moment] = []

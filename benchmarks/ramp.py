@@ -18,6 +18,7 @@ from benchmarks.live import START_SECONDS, LiveLoad, Watched, say
 from benchmarks.processes import Child, environment, python, taken
 from benchmarks.report import Result, audited
 from lakehouse.audit import Check, balance
+from lakehouse.location import Place
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
 from lakehouse.tables import Lake
@@ -68,7 +69,7 @@ class Contender:
 
     name: str
     watched: Watched
-    gold: Path
+    gold: Place
 
 
 @dataclass(frozen=True)

@@ -94,9 +94,9 @@ class KafkaSender:
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                return self._producer.list_topics(self._topic, timeout=ASK_SECONDS).topics[
-                    self._topic
-                ]
+                known = self._producer.list_topics(self._topic, timeout=ASK_SECONDS).topics
+                found: TopicMetadata = known[self._topic]
+                return found
             except KafkaException as error:
                 self._producer.poll(0)  # hears why
                 self._refusal.check()

@@ -1,6 +1,6 @@
 """How rows lie in the files of a table, so that a query reads few of them."""
 
-from typing import Any
+from typing import Any, Final
 
 from deltalake import CommitProperties, DeltaTable, WriterProperties
 
@@ -10,7 +10,7 @@ from specs.tables import TableSpec
 ROWS_PER_GROUP = 131_072
 """A file of one group is read whole by one thread; smaller ones cost bytes."""
 
-COMPRESSION = "SNAPPY"
+COMPRESSION: Final = "SNAPPY"
 """What new files have; delta-rs compacts with ZSTD where nothing is said."""
 
 

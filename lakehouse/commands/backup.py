@@ -39,14 +39,13 @@ def restore(
 
 
 def _show(manifest: "Manifest", *, as_json: bool) -> None:
-    told = {
+    told: dict[str, object] = {
         "made_at": manifest.made_at.isoformat(), "program": manifest.program,
         "spec_version": manifest.spec_version, "stream_batch": manifest.stream_batch,
-        "files": len(manifest.files), "bytes": manifest.bytes, "tables": manifest.tables,
+        "files": len(manifest.files), "bytes": manifest.bytes,
     }  # fmt: skip
     if as_json:
-        print_json(told)
+        print_json({**told, "tables": manifest.tables})
         return
-    tables = told.pop("tables")
-    for name, value in (told | dict(tables)).items():  # type: ignore[call-overload]
+    for name, value in {**told, **manifest.tables}.items():
         print(f"{name:28} {value}")

@@ -30,8 +30,8 @@ OPERATIONS = {
     "write": AclOperation.WRITE,
 }  # fmt: skip
 EVERY_RULE = AclBindingFilter(
-    ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY,
-    AclPermissionType.ANY,
+    ResourceType.ANY, None, ResourcePatternType.ANY, None, None,  # type: ignore[arg-type]  # any
+    AclOperation.ANY, AclPermissionType.ANY,
 )  # fmt: skip
 
 

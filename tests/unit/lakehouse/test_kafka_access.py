@@ -49,7 +49,8 @@ def test_a_services_login_is_the_settings_else_what_the_embedded_server_made(
     made = KafkaAccess("kafka:9092", "lander", "made", home.certificate)
     assert kafka_access(told, "lander") == made
     chosen = Settings.model_validate({
-        "home": tmp_path, "kafka_user": "operator", "kafka_password": "given",
+        "home": tmp_path, "kafka_user": "operator",
+        "kafka_password": "given",  # pragma: allowlist secret
         "kafka_authority": tmp_path / "ca.pem",
     })  # fmt: skip
     assert kafka_access(chosen, "lander", "other:1") == KafkaAccess(
