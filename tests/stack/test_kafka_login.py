@@ -84,9 +84,7 @@ def test_every_service_does_its_part_by_its_own_password(guarded: Settings, spec
 
 @pytest.mark.usefixtures("topics")
 @pytest.mark.parametrize("command", [SIMULATED, ("land",), ("topic", "list"), ("topic", "create")])
-def test_a_wrong_login_is_refused_in_one_line(
-    command: tuple[str, ...], guarded: Settings
-) -> None:
+def test_a_wrong_login_is_refused_in_one_line(command: tuple[str, ...], guarded: Settings) -> None:
     line = one_line(traffic(guarded, *command, TRAFFIC_KAFKA_PASSWORD="wrong"))
     assert "refuses" in line
     assert "invalid credentials" in line
