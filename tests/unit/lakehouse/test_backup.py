@@ -134,7 +134,8 @@ def test_of_a_checkpoint_what_later_batches_left_stays_behind(settings: Settings
         (state / name).touch()
     kept = {path.relative_to(folder).as_posix() for path in checkpoint_files(folder, 3)}
     assert kept == {
-        "metadata", *(f"{part}/{batch}" for part in ("offsets", "commits") for batch in range(4)),
+        "metadata", *(f"{part}/{batch}" for part in ("offsets", "notes", "commits")
+        for batch in range(4)),
         *(f"commits/.{batch}.crc" for batch in range(4)),
         *(f"state/0/1/{name}" for name in ("2.zip", "3.changelog", "4.changelog", "schema")),
     }  # fmt: skip
