@@ -2,7 +2,7 @@
 
 import math
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 import pyarrow.compute as pc
@@ -24,14 +24,33 @@ HISTORY = timedelta(hours=24)
 HISTORY_SECONDS_BETWEEN_READINGS = 100
 """Of one segment: three readings a window."""
 
+
+@dataclass(frozen=True)
+class Shape:
+    """What the load meets.
+
+    Attributes:
+        partitions: of the topic.
+        landers: of the group.
+        history: in the tables when it begins.
+        seconds_between: readings of one segment in that history.
+    """
+
+    partitions: int = PARTITIONS
+    landers: int = 1
+    history: timedelta = HISTORY
+    seconds_between: float = HISTORY_SECONDS_BETWEEN_READINGS
+
+
 NOT_THE_PIPELINE = {"producer", "bench"}
 
 
-def measure(load: LiveLoad, *, through_trino: bool = False) -> Result:
+def measure(load: LiveLoad, shape: Shape = Shape(), *, through_trino: bool = False) -> Result:
     """Make a champion from simulated history, run the live load, and tell how fresh gold was.
 
     Args:
         load: the live load.
+        shape: what it meets.
         through_trino: also ask Trino for the scores all the while, and tell when each reading
             was counted in a row that it returned.
 
@@ -39,12 +58,12 @@ def measure(load: LiveLoad, *, through_trino: bool = False) -> Result:
         Unavailable: a server or a process failed, or gold did not catch up.
     """
     servers = (KAFKA, MLFLOW, TRINO) if through_trino else (KAFKA, MLFLOW)
-    with temporary_home(servers, PARTITIONS) as home:
+    with temporary_home(servers, shape.partitions) as home:
         lake = home.lake(load.segments)
-        make_champion(home, load)
+        make_champion(home, load, shape)
         with ExitStack() as beside:
             watch = beside.enter_context(_watching(home)) if through_trino else None
-            seen = run_live(home, lake, load)
+            seen = run_live(home, lake, load, landers=shape.landers)
         fresh = freshness_seconds(lake, since_version=seen.since_version)
         hops = hop_seconds(lake, since_version=seen.since_version)
         checks = [
@@ -104,20 +123,20 @@ def summary(load: LiveLoad, seen: Observed, fresh: Quantiles) -> Result:
     }
 
 
-def make_champion(home: BenchHome, load: LiveLoad) -> None:
+def make_champion(home: BenchHome, load: LiveLoad, shape: Shape = Shape()) -> None:
     """History through every real step: landed, streamed, learnt from, and scored.
 
     The tables then hold a day, as they would in service: a commit's cost depends on it.
     """
-    say(f"making a champion from {HISTORY / timedelta(hours=1):g} h of simulated history")
+    say(f"making a champion from {shape.history / timedelta(hours=1):g} h of simulated history")
     end = datetime.now(UTC)
-    start = f"{end - HISTORY:%Y-%m-%dT%H:%M:%S}"
+    start = f"{end - shape.history:%Y-%m-%dT%H:%M:%S}"
     history = LiveLoad(
-        rate=load.segments / HISTORY_SECONDS_BETWEEN_READINGS,
+        rate=load.segments / shape.seconds_between,
         segments=load.segments,
         seed=load.seed + 1,
     )
-    seconds = str(HISTORY.total_seconds())
+    seconds = str(shape.history.total_seconds())
     home.run(*history.command("--unpaced", "--seconds", seconds, "--start", start))
     home.run("land", "--once")
     home.run("stream", "--once")

@@ -68,6 +68,11 @@ class BenchHome:
             places = admin.offsets([self.specs.topics["traffic_event"].topic])
         return {place.partition: (place.begin, place.end) for place in places}
 
+    def newest_timestamp(self) -> float:
+        """Kafka's timestamp of the newest record of traffic_event, in seconds since the epoch."""
+        with self.admin() as admin:
+            return admin.newest_ms(self.specs.topics["traffic_event"].topic) / 1000
+
     def child(self, *arguments: str, module: str = "lakehouse", home: Path | None = None) -> Child:
         """`traffic` with ``arguments`` on these servers; use as a context manager."""
         name = " ".join(("traffic", *arguments[:2])) if module == "lakehouse" else module

@@ -4,12 +4,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.home import BenchHome
 from benchmarks.lag import Behind, LagWatch, landed
-from benchmarks.processes import Child, Meter, alone, taken, tree
+from benchmarks.processes import Child, Meter, alone, taken, tree, trees
 from benchmarks.scrape import Scrapes
 from lakehouse.tables import Lake
 from specs.errors import Unavailable
@@ -78,75 +79,92 @@ class Observed:
     reports: Mapping[str, Mapping[str, float]]
 
 
-class _Watched:
+class Watched:
     """The processes of a run: kept an eye on, sampled."""
 
-    def __init__(self, home: BenchHome, watch: LagWatch, also: Also | None) -> None:
-        self.meter, self.watch, self._also = Meter(), watch, also
-        self.scrapes = Scrapes(home.settings.targets)
+    def __init__(self, home: BenchHome) -> None:
+        """Watch the servers of ``home``, and ourselves."""
+        self.meter = Meter()
         self._children: list[Child] = []
         self.meter.watch("bench", alone(os.getpid()))
         for name, pid in home.server_pids.items():
             self.meter.watch(name, tree(pid))
 
-    def add(self, name: str, child: Child) -> None:
-        self._children.append(child)
-        self.meter.watch(name, tree(child.process.pid))
+    def add(self, name: str, *children: Child) -> None:
+        """Watch one more, or several as one."""
+        self._children += children
+        self.meter.watch(name, trees([child.process.pid for child in children]))
 
     def forget(self, child: Child) -> None:
         """It has ended, as it should."""
         self._children.remove(child)
 
-    def look(self, seconds: float, *, with_lag: bool = False) -> None:
-        """Sample for so long; ends at once when a process fails."""
+    def look(self, seconds: float, also: Callable[[], None] | None = None) -> None:
+        """Sample for so long, with ``also`` every five seconds.
+
+        Raises:
+            Unavailable: a process has ended.
+        """
         began = time.monotonic()
-        lag_due = began
+        due = began
         while (passed := time.monotonic() - began) < seconds:
             for child in self._children:
                 child.check()
             self.meter.sample()
-            if with_lag and time.monotonic() >= lag_due:
-                self.watch.sample()
-                self.scrapes.look()
-                lag_due += LAG_SECONDS
-                if self._also is not None:
-                    self._also(self.meter)
+            if also is not None and time.monotonic() >= due:
+                also()
+                due += LAG_SECONDS
             time.sleep(max(0.0, min(SAMPLE_SECONDS, seconds - passed)))
 
-    def until_in_gold(self, seconds: float) -> None:
-        """Wait until everything that Kafka holds is in gold.
+    def until(self, is_done: Callable[[], bool], seconds: float) -> None:
+        """Sample until ``is_done()``: everything that Kafka holds is in gold.
 
         Raises:
-            Unavailable: it is not after so long.
+            Unavailable: it is not after so long, or a process has ended.
         """
         deadline = time.monotonic() + seconds
-        while not self.watch.is_all_in_gold:
+        while not is_done():
             if time.monotonic() > deadline:
                 raise Unavailable(f"after {seconds:g} s the readings are not all in gold")
             self.look(SAMPLE_SECONDS)
 
 
-def run_live(home: BenchHome, lake: Lake, load: LiveLoad, also: Also | None = None) -> Observed:
+def run_live(
+    home: BenchHome, lake: Lake, load: LiveLoad, also: Also | None = None, landers: int = 1
+) -> Observed:
     """Start lander and stream, warm them up, load them, and let them finish.
 
-    While it measures, ``also`` is called with the meter every five seconds.
+    Args:
+        home: with its servers up.
+        lake: its tables.
+        load: what is sent.
+        also: called with the meter every five seconds of the measurement.
+        landers: of the group.
 
     Raises:
         Unavailable: a process failed, or gold did not catch up.
     """
     topic = home.specs.topics["traffic_event"].topic
     with (
-        home.child("land") as lander, home.child("stream") as stream,
+        ExitStack() as group, home.child("stream") as stream,
         home.child("metrics", "serve") as exporter, home.admin() as admin,
     ):  # fmt: skip
-        watch = LagWatch(lake, admin, topic)
-        watched = _Watched(home, watch, also)
-        watched.add("lander", lander)
+        members = [group.enter_context(home.child("land")) for _ in range(landers)]
+        watch, scrapes = LagWatch(lake, admin, topic), Scrapes(home.settings.targets)
+        watched = Watched(home)
+
+        def look() -> None:
+            watch.sample()
+            scrapes.look()
+            if also is not None:
+                also(watched.meter)
+
+        watched.add("lander", *members)
         watched.add("stream", stream)
         watched.add("exporter", exporter)
         say("starting lander and stream")
         home.run(*load.command("--seconds", "1"))
-        watched.until_in_gold(START_SECONDS)
+        watched.until(lambda: watch.is_all_in_gold, START_SECONDS)
         idle = watched.meter.sample()
         with home.child(*load.command()) as producer:
             watched.add("producer", producer)
@@ -154,15 +172,16 @@ def run_live(home: BenchHome, lake: Lake, load: LiveLoad, also: Also | None = No
             watched.look(WARM_UP_SECONDS)
             since, sent = watch.bronze_version, watch.records_in_kafka
             before, began = watched.meter.sample(), time.monotonic()
-            watched.look(load.seconds, with_lag=True)
+            watched.look(load.seconds, look)
             after, seconds = watched.meter.sample(), time.monotonic() - began
             watch.sample()
             records = watch.records_in_kafka - sent
             producer.stop()
             watched.forget(producer)
-        watched.until_in_gold(DRAIN_SECONDS)
+        watched.until(lambda: watch.is_all_in_gold, DRAIN_SECONDS)
         pipeline = taken(idle, watched.meter.sample())
-        reports: dict[str, Any] = {"lander": lander.stop(), "stream": stream.stop()}
+        told = [member.stop() for member in members]
+        reports: dict[str, Any] = {"lander": summed(told), "stream": stream.stop()}
     home.run("silver", "reconcile")  # the partitions of history are read unevenly: some came late
     books = lake.table("ops.ledger")
     books.refresh()
@@ -176,10 +195,15 @@ def run_live(home: BenchHome, lake: Lake, load: LiveLoad, also: Also | None = No
         rss_bytes=watched.meter.peak_rss_bytes,
         pipeline_cpu_seconds=pipeline["lander"] + pipeline["stream"],
         exporter_cpu_seconds=pipeline["exporter"],
-        scrape_seconds=watched.scrapes.seconds,
+        scrape_seconds=scrapes.seconds,
         lag=watch.summary(ledger, load.rate),
         reports=reports,
     )
+
+
+def summed(reports: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Reports of several processes of one kind as one; there is at least one."""
+    return {name: sum(report[name] for report in reports) for name in reports[0]}
 
 
 def say(message: str) -> None:

@@ -39,6 +39,12 @@ def tree(pid: int) -> Tree:
     return lambda: _usage(pid, lambda root: [root, *root.children(recursive=True)])
 
 
+def trees(pids: Sequence[int]) -> Tree:
+    """Read several trees as one."""
+    reads = [tree(pid) for pid in pids]
+    return lambda: {pid: usage for read in reads for pid, usage in read().items()}
+
+
 def alone(pid: int) -> Tree:
     """Read process ``pid`` without what it has started."""
     return lambda: _usage(pid, lambda root: [root])

@@ -27,6 +27,7 @@ from lakehouse.commit import Note, Passed, Step
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.gated import note_refusal, passed
 from lakehouse.journal import Journal, now
+from lakehouse.kafka_access import DENIED, Kafka, KafkaAccess, KafkaRefusal, refused
 from lakehouse.tables import Lake, LakeTable
 from quality.gate import Gate
 from specs.errors import Fenced, Unavailable
@@ -130,10 +131,10 @@ class Lander:
     """
 
     def __init__(
-        self, lake: Lake, bootstrap: str, pace: LandingPace,
+        self, lake: Lake, kafka: Kafka, pace: LandingPace,
         membership: Membership = Membership(),
     ) -> None:  # fmt: skip
-        """Join the group on the Kafka at ``bootstrap``; tables are created as needed."""
+        """Join the group on ``kafka``; tables are created as needed."""
         specs = lake.specs
         self.landed = Landed()
         self._lake, self._pace, self._metrics = lake, pace, lake.metrics
@@ -145,13 +146,15 @@ class Lander:
         self._segment_table = lake.table("silver.road_segment")
         self._segments, self._segments_version = self._read_segments()
         self._brake = DeadLetterBrake(specs.ops.dead_letters)
-        self._dlq = DeadLetterTopic(self._topic, bootstrap)
+        self._dlq = DeadLetterTopic(self._topic, kafka)
         self._journal = Journal(lake, [BRONZE, DEAD_LETTER])
         self._reached: dict[int, int | None] = {}
         self._ends: dict[int, int] = {}
         self._owed: dict[int, int] | None = None
+        self._kafka, self._refusal = kafka, KafkaRefusal(kafka)
         self._settings = {
-            "bootstrap.servers": bootstrap, "group.id": GROUP, "enable.auto.commit": False,
+            **KafkaAccess.of(kafka).client(), "error_cb": self._refusal, "log_level": 2,
+            "group.id": GROUP, "enable.auto.commit": False,
             "auto.offset.reset": "error", "partition.assignment.strategy": "cooperative-sticky",
             "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536,
             "enable.partition.eof": False, "topic.metadata.refresh.interval.ms": 10_000,
@@ -204,6 +207,7 @@ class Lander:
 
     def _land_next(self) -> None:
         messages = self._consumer.consume(self._pace.max_records, self._pace.max_seconds)
+        self._refusal.check()
         if any(message.error() is not None for message in messages):
             if any(_is_fatal(message) for message in messages) and self._may_rejoin():
                 self._rejoin()
@@ -227,6 +231,8 @@ class Lander:
                 f"{self._topic.topic}: offsets that were never landed are gone from Kafka"
                 f" ({error}); raise the topic's retention, and audit what was lost before going on"
             )
+        if error.code() in DENIED:
+            raise refused(self._kafka, f"{self._topic.topic}: {error.str()}")
         if error.fatal() or not error.retriable():
             raise Unavailable(f"Kafka: {error}")
         return False

@@ -17,11 +17,15 @@ class AddedFile:
     Attributes:
         version: of the commit that added it.
         path: where it is.
+        folders: column to the value that all its rows have, as the log writes it.
+        rows: in it, where the commit tells.
         least: column to its least value in the file, as JSON has it.
     """
 
     version: int
     path: Place
+    folders: dict[str, str]
+    rows: int | None
     least: dict[str, Any]
 
     def has_until(self, column: str, moment: datetime) -> bool:
@@ -45,4 +49,7 @@ def added_files(folder: Place, after: int, through: int) -> Iterator[AddedFile]:
         for add in actions(folder, version, "add"):
             if add["dataChange"]:
                 stats = json.loads(add.get("stats") or "{}")
-                yield AddedFile(version, folder / add["path"], stats.get("minValues", {}))
+                yield AddedFile(
+                    version, folder / add["path"], add["partitionValues"], stats.get("numRecords"),
+                    stats.get("minValues", {}),
+                )  # fmt: skip

@@ -9,6 +9,7 @@ from lakehouse import logs
 from lakehouse.bucket import outage
 from lakehouse.commands import (
     audit,
+    backup,
     bench,
     checksum,
     cluster,
@@ -25,6 +26,7 @@ from lakehouse.commands import (
     quality,
     query,
     run,
+    scaffold,
     serve,
     specs,
     sql,
@@ -32,6 +34,7 @@ from lakehouse.commands import (
     superset,
     topic,
 )
+from lakehouse.disk import disk_fault
 from specs.errors import GateFailed, SpecError, TrafficError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,8 @@ for command in (
     run.stream,
     serve.serve,
     audit.audit,
+    backup.backup,
+    backup.restore,
     maintain.maintain,
     demo.demo,
     doctor.doctor,
@@ -57,6 +62,7 @@ for command in (
     app.command()(command)
 GROUPS = {
     "specs": specs.app,
+    "scaffold": scaffold.app,
     "topic": topic.app,
     "segment": data.segment,
     "produce": produce.app,
@@ -90,7 +96,7 @@ def main() -> None:
             hold_this_job(str(error))
         sys.exit(error.exit_code)
     except Exception as error:
-        told = outage(error)
+        told = disk_fault(error) or outage(error)
         if told is not None:
             log.error("%s", told)
             sys.exit(Unavailable.exit_code)

@@ -146,10 +146,23 @@ class Settings(BaseSettings):
     own gains nothing. Small headers are for Java 24 and later."""
 
     spark_partitions: Annotated[int, Field(ge=1)] = 2
-    """Shuffle partitions; fixed for the life of a checkpoint."""
+    """Shuffle partitions."""
 
     kafka_bootstrap: str | None = None
     """Kafka's address where it is not the embedded one."""
+
+    kafka_passwords: bool = False
+    """The embedded Kafka asks for a login, over TLS, and allows each what the specs grant."""
+
+    kafka_user: str | None = None
+    """Who we are to a Kafka that asks for a login (SASL_SSL, SCRAM-SHA-512); by default the service
+    that a command is, as ``lakehouse/kafka_grants.py`` names it."""
+
+    kafka_password: SecretStr | None = None
+    """The user's password where the embedded server did not make it."""
+
+    kafka_authority: Folder | None = None
+    """Whom we trust with it, a PEM file; by default the system's authorities."""
 
     mlflow_uri: str | None = None
     """MLflow's address where it is not the embedded one."""
@@ -172,6 +185,10 @@ class Settings(BaseSettings):
 
     stream_max_bytes: Annotated[int, Field(ge=1)] = 4_000_000
     """About how many bytes of bronze files one micro-batch reads."""
+
+    stream_small_rows: Annotated[int, Field(ge=0)] = 20_000
+    """A micro-batch of up to so many readings is summed up by the driver itself, in 0.02 s where a
+    job of Spark's takes 0.3 s; both give the same bits. A larger one is for the executors."""
 
     reconcile_seconds: Annotated[float, Field(gt=0)] = 60.0
     """How often the stream looks for readings that came too late for it."""
@@ -207,8 +224,17 @@ class Settings(BaseSettings):
 
     @property
     def checkpoints(self) -> Place:
-        """The progress and state of the Spark streams."""
+        """The progress of the Spark streams."""
         return self._place(self.checkpoints_url, "checkpoints")
+
+    @property
+    def stream_checkpoint(self) -> Place:
+        """How far the stream is.
+
+        The number is the format's: after an upgrade that changes it the stream begins anew, with
+        all that bronze holds.
+        """
+        return self.checkpoints / "stream-2"
 
     @property
     def uses_s3(self) -> bool:

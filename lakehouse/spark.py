@@ -15,7 +15,6 @@ CHECKPOINTS = (
     "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 )
 LOOPBACK, EVERY_INTERFACE = "127.0.0.1", "0.0.0.0"  # noqa: S104  (a cluster's executors call back)
-ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 
 
 def _buckets() -> dict[str, str]:
@@ -74,10 +73,6 @@ def session(settings: Settings) -> "SparkSession":
         "spark.databricks.delta.snapshotPartitions": "2",
         # a check of each plan after each of Spark's own rules: a fifth of a small batch's CPU
         "spark.sql.lightweightPlanChangeValidation": "false",
-        "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
-        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
-        # counting the rows costs a read before every write of the state
-        "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": "false",
         # Hadoop's own local file system forks a chmod for each file it makes: 120 a micro-batch,
         # which took half a second of it (walCommit 60 to 5 ms, state commit 100 to 3 ms)
         "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",

@@ -20,9 +20,11 @@ from lakehouse.delta_checksum import Held, write_checksum
 from lakehouse.delta_log import LOG, actions, expired, first_needed, is_newest, log_files
 from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
+from lakehouse.layout import compacted
 from lakehouse.location import Place, delta_options, delta_table
 from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
+from lakehouse.release import known_table, of_this_format
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
@@ -58,13 +60,14 @@ class LakeTable:
 
     def _open(self) -> DeltaTable:
         try:
-            return self._evolved(delta_table(self.folder))
+            return self._evolved(known_table(delta_table(self.folder)))
         except TableNotFoundError:
             self.folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(
                 str(self.folder),
                 schema=_described(self.spec, self.schema),
                 mode="ignore",
+                commit_properties=of_this_format(),
                 storage_options=delta_options(self.folder),
                 partition_by=list(self.spec.folders),
                 name=self.spec.table,
@@ -234,10 +237,8 @@ class LakeTable:
                 nonlocal removed, added
                 self.refresh()
                 with self._operation("compact"):
-                    done = self._delta.optimize.compact(
-                        partition_filters=partition or None, target_size=target_bytes,
-                        commit_properties=properties(note, (), uuid.uuid4().hex),
-                    )  # fmt: skip
+                    commit = properties(note, (), uuid.uuid4().hex)
+                    done = compacted(self._delta, self.spec, partition, target_bytes, commit)
                 removed += done["numFilesRemoved"]
                 added += done["numFilesAdded"]
 

@@ -24,8 +24,18 @@ JAVA_OPTIONS = "-Xss4m -XX:+IgnoreUnrecognizedVMOptions"
 RECORDS_A_BATCH = "PEER_SPARK_RECORDS"
 
 
-def events(spark: "SparkSession", settings: PeerSettings, max_records: int) -> "DataFrame":
-    """The topic's events as a stream, with the raw record and its place."""
+def events(
+    spark: "SparkSession", settings: PeerSettings, max_records: int | None = None,
+    starting: str = "earliest",
+) -> "DataFrame":  # fmt: skip
+    """The topic's events as a stream, with the raw record and its place.
+
+    Args:
+        spark: the session.
+        settings: where the topic is.
+        max_records: of a micro-batch; by default all there are.
+        starting: offsets, as Spark's option ``startingOffsets`` takes them.
+    """
     from pyspark.sql import functions as F  # noqa: N812  (its usual name)
 
     fields = load_specs().topics["traffic_event"].fields
@@ -34,12 +44,12 @@ def events(spark: "SparkSession", settings: PeerSettings, max_records: int) -> "
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings.bootstrap)
         .option("subscribe", settings.topic)
-        .option("startingOffsets", "earliest")
-        .option("maxOffsetsPerTrigger", max_records)
-        .load()
+        .option("startingOffsets", starting)
     )
+    if max_records is not None:
+        records = records.option("maxOffsetsPerTrigger", max_records)
     event = F.from_json(F.col("value").cast("string"), kind).alias("event")
-    return records.select(
+    return records.load().select(
         event, "key", F.col("value").alias("raw_value"), "partition", "offset",
         F.col("timestamp").alias("kafka_timestamp"),
     ).select("event.*", "key", "raw_value", "partition", "offset", "kafka_timestamp")  # fmt: skip

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from lakehouse.commands.answer import Json
+
 app = typer.Typer(no_args_is_help=True, help="Measure throughput and freshness on this machine.")
 
-Json = Annotated[bool, typer.Option("--json", help="The result as one JSON object.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every reading.")]
 
 
@@ -78,6 +79,51 @@ def freshness(  # noqa: PLR0913, PLR0917  (each is an option)
     load = LiveLoad(rate, segments, seconds, seed)
     name = "freshness" if through is None else f"freshness --through {through}"
     sys.exit(finish(name, measure(load, through_trino=through is not None), as_json=as_json))
+
+
+@app.command()
+def ramp(  # noqa: PLR0913, PLR0917  (each is an option)
+    rate: Annotated[
+        list[float] | None, typer.Option(help="Readings per second, rising; repeatable.")
+    ] = None,
+    refinements: Annotated[int, typer.Option(min=0, help="Steps to close in on the knee.")] = 2,
+    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    settle_seconds: Annotated[float, typer.Option(min=0, help="Of a step, before it counts.")] = 8,
+    step_seconds: Annotated[float, typer.Option(min=5, help="Of a step, that count.")] = 20,
+    peer: Annotated[bool, typer.Option(help="Then Spark's naive medallion, alike.")] = True,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Raise the rate until gold falls behind, and find the knee; exit 1 if the books are off."""
+    from benchmarks.ramp import Climb, measure
+    from benchmarks.report import finish
+
+    _clean_up_on_signals()
+    rates = tuple(sorted(rate)) if rate else Climb.rates
+    plan = Climb(rates, refinements, segments, settle_seconds, step_seconds, seed)
+    sys.exit(finish("ramp", measure(plan, with_peer=peer), as_json=as_json))
+
+
+@app.command()
+def growth(  # noqa: PLR0913, PLR0917  (each is an option)
+    rate: Annotated[list[float] | None, typer.Option(help="Readings per second.")] = None,
+    segments: Annotated[list[int] | None, typer.Option(help="Road segments.")] = None,
+    days: Annotated[list[float] | None, typer.Option(help="Of history in the tables.")] = None,
+    landers: Annotated[list[int] | None, typer.Option(help="A partition for each.")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure each.")] = 30,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Freshness and cost where the first of each grows to its others; each is repeatable."""
+    from benchmarks.growth import Axes, measure
+    from benchmarks.report import finish
+
+    _clean_up_on_signals()
+    axes = Axes(
+        tuple(rate or Axes.rate), tuple(segments or Axes.segments), tuple(days or Axes.days),
+        tuple(landers or Axes.landers),
+    )  # fmt: skip
+    sys.exit(finish("growth", measure(axes, seconds, seed), as_json=as_json))
 
 
 @app.command()
@@ -179,9 +225,25 @@ def retrain(as_json: Json = False) -> None:
     sys.exit(finish("retrain", measure(), as_json=as_json))
 
 
+@app.command("help")
+def help_time(
+    repetitions: Annotated[int, typer.Option(min=1, help="Calls that count.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Time `traffic --help`: the CPU that it takes, which what runs beside it hardly changes."""
+    from benchmarks.help_time import measure
+    from benchmarks.report import goals, show
+    from specs.loader import load_specs
+
+    result = measure(repetitions)
+    show(result, goals(load_specs().system.slas, "help", result), as_json=as_json)
+
+
 @app.command("keep")
 def keep_result(
-    name: Annotated[str, typer.Argument(help="landing-peers or backfill.")],
+    name: Annotated[
+        str, typer.Argument(help="landing-peers, ramp, backfill, growth or freshness.")
+    ],
     command: Annotated[str, typer.Option(help="What printed it.")],
 ) -> None:
     """Keep the result on stdin, which a bench printed with --json, for the page."""

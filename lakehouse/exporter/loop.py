@@ -10,6 +10,7 @@ from ingestion.topics import TopicAdmin
 from lakehouse.bucket import outage
 from lakehouse.exporter import parts
 from lakehouse.exporter.parts import Seen
+from lakehouse.kafka_access import Kafka
 from lakehouse.location import Place
 from lakehouse.tables import Lake
 from specs.errors import TrafficError
@@ -40,7 +41,7 @@ SLOW: Mapping[str, Callable[[Seen], None]] = {
 class Exporter:
     """Keeps the metrics of `lakehouse.exporter.parts` up to date."""
 
-    def __init__(self, lake: Lake, checkpoint: Place, kafka: Callable[[], str]) -> None:
+    def __init__(self, lake: Lake, checkpoint: Place, kafka: Callable[[], Kafka]) -> None:
         """Look at ``lake``, the stream's ``checkpoint`` and the Kafka whose address is asked for.
 
         The address is asked for again whenever Kafka does not answer: it may start later.

@@ -1,17 +1,17 @@
-"""What Spark's checkpoint says of a micro-batch: the bronze versions it reads, its watermark."""
+"""What the checkpoint says of a micro-batch: the bronze versions it reads, its watermark."""
 
 import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from lakehouse.delta_log import LOG
+from lakehouse.jobs.batch_note import noted
 from lakehouse.location import Place
 from lakehouse.tables import Lake
 
 ALL_FILES = 2**31 - 1
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Span:
 
     Attributes:
         versions: first and last version of bronze.traffic_event in the batch; None where it reads
-            none, as when only the watermark moves.
+            none.
         watermark: windows that end at or before it will not change any more.
     """
 
@@ -59,30 +59,26 @@ class Position:
         return self.version + (1 if self.files else 0)
 
 
-def _lines(folder: Place, batch_id: int) -> list[str]:
-    """Lines after the header: the batch's metadata, then one offset a source."""
-    return (folder / "offsets" / str(batch_id)).read_text().splitlines()[1:]
+START = Position(0, 0)
 
 
 def position(folder: Place, batch_id: int) -> Position:
     """Where a batch ends: an offset with index -1 stands before its version."""
-    offset = json.loads(_lines(folder, batch_id)[1])
+    plan = (folder / "offsets" / str(batch_id)).read_text().splitlines()
+    offset = json.loads(plan[2])  # after the header and the batch's metadata
     return Position(int(offset["reservoirVersion"]), max(0, int(offset["index"]) + 1))
 
 
 def span(folder: Place, batch_id: int) -> Span:
-    """Read the plan of a batch, which Spark writes before it runs the batch.
+    """Read the plan of a batch, which Spark writes before it runs it, and what the driver noted.
 
     One that stops inside a version counts that version as read, since what is left of it follows in
     the next batch.
     """
     end = position(folder, batch_id).versions_begun
     start = position(folder, batch_id - 1).versions_begun if batch_id else 0
-    millis = json.loads(_lines(folder, batch_id)[0])["batchWatermarkMs"]
-    return Span(
-        versions=(start, end - 1) if end > start else None,
-        watermark=EPOCH + timedelta(milliseconds=millis),
-    )
+    versions = (start, end - 1) if end > start else None
+    return Span(versions, noted(folder, batch_id).watermark)
 
 
 def _numbers(folder: Place) -> Iterator[int]:

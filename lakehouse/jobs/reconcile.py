@@ -154,10 +154,14 @@ class Reconciler:
         self,
         lake: Lake,
         checkpoint: Place,
-        silver: SilverRecompute,
+        silver: Callable[[], SilverRecompute],
         gold: Callable[[], GoldRecompute],
     ) -> None:
-        """Follow the stream of ``checkpoint``; ``gold`` recomputes with the champion of now."""
+        """Follow the stream of ``checkpoint``.
+
+        ``silver`` and ``gold`` are asked for where there is something to recompute: Spark takes
+        seconds to start, and ``gold`` recomputes with the champion of now.
+        """
         self._lake, self._checkpoint = lake, checkpoint
         self._silver, self._gold = silver, gold
         self._scored_until: datetime | None = None
@@ -200,8 +204,9 @@ class Reconciler:
         spec = self._lake.specs.transforms
         size = timedelta(seconds=spec.primary.size_seconds)
         longest = timedelta(seconds=spec.longest_seconds)
+        silver = self._silver()
         written = sum(
-            self._silver.recompute(part)
+            silver.recompute(part)
             for part in touched_ranges(starts, before=longest - size, after=size)
         )
         reach, gold = size * (self._lake.specs.ml.history_windows + 1), self._gold()

@@ -70,7 +70,7 @@ def goes_on(city: World, driver: Child, what: str) -> None:
 
 def told(city: World, driver: Child) -> bool:
     lake = city.lake()
-    reached = told_through(lake, city.settings.checkpoints / "stream")
+    reached = told_through(lake, city.settings.stream_checkpoint)
     return reached == lake.table(BRONZE).version or not driver.is_alive
 
 

@@ -47,7 +47,7 @@ def city(s3: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]
 def told(city: World) -> bool:
     """Silver and gold have all of bronze."""
     lake = city.lake()
-    return told_through(lake, city.settings.checkpoints / "stream") == lake.table(BRONZE).version
+    return told_through(lake, city.settings.stream_checkpoint) == lake.table(BRONZE).version
 
 
 def version(city: World, name: str) -> int:
