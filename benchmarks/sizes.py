@@ -101,7 +101,7 @@ def _landed(lake: Lake, keys: list[bytes], values: list[bytes]) -> float:
 def _bytes_a_row(table: LakeTable) -> float:
     table.refresh()
     size = sum(Path(path).stat().st_size for path in table.files())
-    return size / float(table.dataset().count_rows())
+    return float(size / table.dataset().count_rows())
 
 
 if __name__ == "__main__":
