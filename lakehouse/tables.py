@@ -20,6 +20,7 @@ from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
 from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
+from lakehouse.table_files import appending, described
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
@@ -49,6 +50,7 @@ class LakeTable:
         self._conflict = conflict
         self._delta, self._moves = self._open(), 0
         self._begins_with = first_needed(self.folder)
+        self._writing = appending(self.schema)
         self._held: Held | None = None
         self._reached: dict[str, int | None] = {}
         self._reached_at = self.version
@@ -60,7 +62,7 @@ class LakeTable:
             self.folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(
                 self.folder,
-                schema=_described(self.spec, self.schema),
+                schema=described(self.spec, self.schema),
                 mode="ignore",
                 partition_by=list(self.spec.folders),
                 name=self.spec.table,
@@ -135,7 +137,7 @@ class LakeTable:
         try:
             with self._operation("append"):
                 write_deltalake(
-                    self._delta, self._shaped(rows), mode="append",
+                    self._delta, self._shaped(rows), mode="append", writer_properties=self._writing,
                     commit_properties=properties(note, steps, commit_id),
                 )  # fmt: skip
         except CommitFailedError as error:
@@ -358,14 +360,6 @@ class LakeTable:
                 if entry.get(ID_KEY) == commit_id:
                     return told(self.spec.table, {**entry, "version": version})
         raise AssertionError(f"{self.spec.table}: commit {commit_id} is not in the log")
-
-
-def _described(spec: TableSpec, schema: pa.Schema) -> pa.Schema:
-    """The schema with each column's description and unit, where SQL engines look for comments."""
-    return pa.schema(
-        schema.field(column.name).with_metadata({"comment": column.comment})
-        for column in spec.columns
-    )
 
 
 class Lake:
