@@ -6,10 +6,10 @@ UNIT = $(RUN) pytest --numprocesses=2 --dist=worksteal tests/unit
 
 SCANNED = specs quality ml ingestion lakehouse benchmarks airflow/dags airflow/serve.py superset/*.py deploy
 
-.PHONY: help install demo test test-quick test-spark test-stack test-apps test-dags test-chaos test-accidents superset airflow lint bench chaos fuzz soak clean
+.PHONY: help install demo test test-quick test-spark test-stack test-s3 test-cluster test-apps test-dags test-chaos test-accidents superset airflow speckit lint docs test-docs bench chaos fuzz soak clean
 
 help:  ## show this
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 .venv/installed: pyproject.toml uv.lock
 	$(PYTHON) -m venv .venv
@@ -41,6 +41,17 @@ test-spark: install  ## tests on one Spark session
 test-stack: install  ## tests on the real servers
 	$(RUN) pytest tests/stack
 
+VERSITYGW ?= v1.8.0
+
+.venv/bin/versitygw: | .venv/installed
+	GOBIN="$(CURDIR)/.venv/bin" go install "github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)"
+
+test-s3: install .venv/bin/versitygw  ## the whole pipeline on a bucket of a real S3 server, killed in the middle; needs Go
+	$(RUN) pytest tests/s3
+
+test-cluster: install  ## the stream on a Spark cluster of two workers; worker, lander and driver are killed
+	$(RUN) pytest tests/cluster
+
 .traffic/demo/lake:
 	$(MAKE) demo
 
@@ -58,10 +69,36 @@ airflow/.venv/installed: airflow/pyproject.toml airflow/uv.lock .venv/installed
 airflow: airflow/.venv/installed  ## Kafka, MLflow and Airflow with the DAGs of airflow/dags, on the tables of TRAFFIC_HOME
 	$(TRAFFIC) up --with airflow
 
+# Spec Kit's environment is not below specs/: the YAML files there are all of our fingerprint.
+.specify/.venv/installed: specs/speckit/pyproject.toml specs/speckit/uv.lock .venv/installed
+	cd specs/speckit && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.specify/.venv ../../.venv/bin/uv sync --quiet --frozen
+	touch $@
+
+INTEGRATION ?= generic
+AGENT_OPTIONS = $(if $(filter generic,$(INTEGRATION)),--integration-options="--commands-dir .specify/agent/commands")
+SPECIFY = .specify/.venv/bin/specify
+
+speckit: .specify/.venv/installed  ## Spec Kit with our extension, preset and workflow: INTEGRATION=generic, or the agent's name
+	$(SPECIFY) init --here --force --non-interactive --ignore-agent-tools --script sh --integration $(INTEGRATION) $(AGENT_OPTIONS)
+	$(SPECIFY) extension add --dev specs/speckit/extension --force
+	$(SPECIFY) preset remove traffic > /dev/null 2>&1 || true
+	$(SPECIFY) preset add --dev specs/speckit/preset
+	$(SPECIFY) workflow add --dev specs/speckit/workflow
+
+.venv/groups: .venv/installed
+	.venv/bin/uv sync --quiet --frozen --inexact --group docs --group notebook
+	touch $@
+
+docs: .venv/groups  ## docs/ as a site in build/docs, without a network once built
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
+
+test-docs: .venv/groups  ## the site, and every block of README and docs that is marked to run
+	$(RUN) pytest tests/docs
+
 test-dags: airflow/.venv/installed  ## the DAGs on a real Airflow, on a small lake
 	$(RUN) pytest tests/dags
 
-test-apps: superset/.venv/installed .traffic/demo/lake  ## Trino and Superset, on the demo's tables
+test-apps: superset/.venv/installed .venv/groups .traffic/demo/lake  ## Trino and Superset, on the demo's tables
 	$(RUN) pytest tests/apps
 
 test-chaos: install  ## a kill at every failpoint, a million arbitrary records
@@ -70,9 +107,9 @@ test-chaos: install  ## a kill at every failpoint, a million arbitrary records
 test-accidents: install  ## more than a kill: disk full, clock, lost checkpoint, registry down, a restart by itself, ...
 	$(RUN) pytest tests/chaos/test_scenarios.py tests/chaos/test_supervised.py
 
-test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps
+test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps, test-docs, test-s3, test-cluster
 	$(UNIT)
-	$(RUN) pytest --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/chaos
+	$(RUN) pytest --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/docs --ignore=tests/chaos --ignore=tests/s3 --ignore=tests/cluster
 
 bench: install  ## what the README and docs say of speed
 	$(TRAFFIC) bench landing
@@ -93,4 +130,4 @@ soak: install  ## MINUTES=30 of live load: memory, files and freshness must stay
 	$(TRAFFIC) bench soak --minutes $(MINUTES)
 
 clean:  ## remove what was installed and what the demo left
-	rm -rf .venv .traffic superset/.venv airflow/.venv
+	rm -rf .venv .traffic build superset/.venv airflow/.venv

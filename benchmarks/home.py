@@ -15,9 +15,22 @@ from lakehouse.runtime.process import records
 from lakehouse.runtime.server import Server, steady_port
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
+from specs.errors import WrongInput
 from specs.loader import Specs, load_specs
 
 SOURCE = "simulator"
+
+
+def folder_on_disk(lake: Lake, name: str) -> Path:
+    """Folder of a table whose files are counted or linked.
+
+    Raises:
+        WrongInput: the tables are in a bucket.
+    """
+    folder = lake.folder(name)
+    if isinstance(folder, Path):
+        return folder
+    raise WrongInput(f"{folder}: this benchmark looks at files on a disk; unset TRAFFIC_LAKE_URL")
 
 
 @dataclass(frozen=True)

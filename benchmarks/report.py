@@ -15,7 +15,7 @@ from specs.loader import load_specs
 from specs.system import Sla
 
 Result = dict[str, Any]
-BENCHES_WITHOUT_BOOKS = {"api"}
+BENCHES_WITHOUT_BOOKS = {"api", "help"}
 """They send nothing through Kafka."""
 
 

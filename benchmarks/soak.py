@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from benchmarks.freshness import HISTORY, PARTITIONS, make_champion
-from benchmarks.home import temporary_home
+from benchmarks.home import folder_on_disk, temporary_home
 from benchmarks.live import LiveLoad, run_live
 from benchmarks.processes import Meter
 from benchmarks.report import Result, audited
@@ -71,7 +71,7 @@ class Diary:
         at = time.monotonic() - self.began
         found = {f"rss:{name}": value for name, value in meter.rss_bytes().items()}
         for name in self.lake.specs.tables:
-            folder = self.lake.folder(name)
+            folder = folder_on_disk(self.lake, name)
             if (folder / LOG).exists():
                 found[f"files:{name}"] = sum(1 for _ in folder.rglob("*.parquet"))
                 found[f"log_files:{name}"] = len(log_files(folder))

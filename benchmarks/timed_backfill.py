@@ -12,10 +12,12 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.home import folder_on_disk
 from benchmarks.timed import timed
 from lakehouse.jobs.recompute import GoldRecompute, Range, SilverRecompute
+from lakehouse.kafka_grants import OPERATOR
 from lakehouse.publish import KafkaPublisher
-from lakehouse.services import kafka_bootstrap, mlflow_uri
+from lakehouse.services import kafka_access, mlflow_uri
 from lakehouse.settings import Settings
 from lakehouse.spark import session
 from lakehouse.tables import Lake
@@ -33,9 +35,10 @@ def linked(settings: Settings, number: int) -> Lake:
     specs, root = load_specs(), lake_of(settings.home, number)
     whole = Lake(settings.lake, specs)
     for name in INPUTS:
-        if whole.folder(name).exists():
+        folder = folder_on_disk(whole, name)
+        if folder.exists():
             target = root.joinpath(*name.split("."))
-            shutil.copytree(whole.folder(name), target, copy_function=os.link)
+            shutil.copytree(folder, target, copy_function=os.link)
     return Lake(root, specs)
 
 
@@ -49,7 +52,7 @@ def main() -> None:
     start, end = (datetime.fromisoformat(text) for text in sys.argv[1:3])
     asked, repetitions, settings = Range(start, end), int(sys.argv[3]), Settings()
     specs, spark = load_specs(), session(settings)
-    publisher = KafkaPublisher(kafka_bootstrap(settings))
+    publisher = KafkaPublisher(kafka_access(settings, OPERATOR))
     model = champion(mlflow_uri(settings), specs)
     if model is None:
         raise WrongInput("the registry has no champion; a backfill without scores is none")

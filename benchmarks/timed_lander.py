@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from benchmarks.timed import timed
 from ingestion.lander import Lander, LandingPace
-from lakehouse.services import kafka_bootstrap
+from lakehouse.services import kafka_access
 from lakehouse.settings import Settings
 from lakehouse.signals import stop_on_signals
 from lakehouse.tables import Lake
@@ -22,7 +22,7 @@ def main() -> None:
     settings = Settings()
     stopped = stop_on_signals()
     pace = LandingPace(settings.land_max_records, settings.land_max_seconds)
-    lander = Lander(Lake(settings.lake, load_specs()), kafka_bootstrap(settings), pace)
+    lander = Lander(Lake(settings.lake, load_specs()), kafka_access(settings, "lander"), pace)
     try:
         with timed() as took:
             lander.run_once(stopped)

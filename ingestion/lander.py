@@ -25,6 +25,7 @@ from ingestion.landing import Landed, Landing
 from lakehouse.jobs.gated import note_refusal
 from lakehouse.jobs.one_behind import OneBehind
 from lakehouse.journal import now
+from lakehouse.kafka_access import DENIED, Kafka, KafkaAccess, KafkaRefusal, refused
 from lakehouse.tables import Lake
 from specs.errors import Fenced, Unavailable
 
@@ -87,15 +88,15 @@ class Lander:
     """
 
     def __init__(
-        self, lake: Lake, bootstrap: str, pace: LandingPace,
+        self, lake: Lake, kafka: Kafka, pace: LandingPace,
         membership: Membership = Membership(),
     ) -> None:  # fmt: skip
-        """Join the group on the Kafka at ``bootstrap``; tables are created as needed."""
+        """Join the group on ``kafka``; tables are created as needed."""
         specs = lake.specs
         self._lake, self._pace = lake, pace
         self._topic = specs.topics["traffic_event"]
         self._judge = Judge(specs)
-        self._landing, self._behind = Landing(lake, bootstrap), OneBehind()
+        self._landing, self._behind = Landing(lake, kafka), OneBehind()
         self._segment_table = lake.table("silver.road_segment")
         self._segments, self._segments_version = self._read_segments()
         self._brake = DeadLetterBrake(specs.ops.dead_letters)
@@ -103,8 +104,10 @@ class Lander:
         self._in_hand: Judged | None = None
         self._ends: dict[int, int] = {}
         self._owed: dict[int, int] | None = None
+        self._kafka, self._refusal = kafka, KafkaRefusal(kafka)
         self._settings = {
-            "bootstrap.servers": bootstrap, "group.id": GROUP, "enable.auto.commit": False,
+            **KafkaAccess.of(kafka).client(), "error_cb": self._refusal, "log_level": 2,
+            "group.id": GROUP, "enable.auto.commit": False,
             "auto.offset.reset": "error", "partition.assignment.strategy": "cooperative-sticky",
             "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536,
             "enable.partition.eof": False, "topic.metadata.refresh.interval.ms": 10_000,
@@ -164,6 +167,7 @@ class Lander:
 
     def _land_next(self) -> None:
         messages = self._consumer.consume(self._pace.max_records, self._pace.max_seconds)
+        self._refusal.check()
         if any(message.error() is not None for message in messages):
             if any(_is_fatal(message) for message in messages) and self._may_rejoin():
                 self._rejoin()
@@ -183,6 +187,8 @@ class Lander:
                 f"{self._topic.topic}: offsets that were never landed are gone from Kafka"
                 f" ({error}); raise the topic's retention, and audit what was lost before going on"
             )
+        if error.code() in DENIED:
+            raise refused(self._kafka, f"{self._topic.topic}: {error.str()}")
         if error.fatal() or not error.retriable():
             raise Unavailable(f"Kafka: {error}")
         return False

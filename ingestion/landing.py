@@ -14,6 +14,7 @@ from lakehouse.commit import Note, Step
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.gated import passed
 from lakehouse.journal import Journal
+from lakehouse.kafka_access import Kafka
 from lakehouse.tables import Lake, LakeTable
 from quality.gate import Gate
 
@@ -55,8 +56,8 @@ class Landing:
         journal: the books.
     """
 
-    def __init__(self, lake: Lake, bootstrap: str) -> None:
-        """Commit to ``lake``, and tell the dead-letter topic on the Kafka at ``bootstrap``."""
+    def __init__(self, lake: Lake, kafka: Kafka) -> None:
+        """Commit to ``lake``, and tell the dead-letter topic on ``kafka``."""
         specs = lake.specs
         self.landed = Landed()
         self._metrics, self._version = lake.metrics, specs.version
@@ -64,7 +65,7 @@ class Landing:
         self.gate = Gate(specs.tables[BRONZE], specs.ops.gates, specs.version, time.monotonic)
         self.gate.warm_up()
         self._bronze, self._dead = lake.table(BRONZE), lake.table(DEAD_LETTER)
-        self._dlq = DeadLetterTopic(specs.topics["traffic_event"], bootstrap)
+        self._dlq = DeadLetterTopic(specs.topics["traffic_event"], kafka)
         self.journal = Journal(lake, [BRONZE, DEAD_LETTER])
 
     def refresh(self) -> None:

@@ -14,7 +14,7 @@ from specs.errors import WrongInput
 SLICE_RECORDS = 5_000
 """Most records handed on at once."""
 
-TICK_SECONDS = 0.005
+TICK_SECONDS = 0.02
 """Shortest sleep: what falls due meanwhile goes out together."""
 
 NAP_SECONDS = 0.1

@@ -7,19 +7,23 @@ costs 1.8 to 3.0 us. lz4 beats no compression in wall time, at the same CPU.
 """
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import TopicMetadata
 
 from ingestion.records import Records, Truth
 from ingestion.retry import patience_seconds
+from lakehouse.kafka_access import DENIED, Kafka, KafkaAccess, KafkaRefusal, fatal_told, refused
 from specs.errors import Unavailable
 from specs.ops import Retry
 
 log = logging.getLogger(__name__)
 
+ASK_SECONDS = 1.0
 IN_FLIGHT_RECORDS = 100_000
 """Most records that wait for the broker; at 200 bytes each, 20 MB."""
 
@@ -54,18 +58,20 @@ class Sender(Protocol):
 class KafkaSender:
     """Sends to one topic: idempotent, acknowledged by all replicas, keyed as Java clients do."""
 
-    def __init__(self, bootstrap: str, topic: str, retry: Retry) -> None:
-        """Connect to the Kafka at ``bootstrap``.
+    def __init__(self, kafka: Kafka, topic: str, retry: Retry) -> None:
+        """Connect to ``kafka``.
 
         Raises:
-            Unavailable: the broker does not answer, or has no such topic.
+            Unavailable: the broker does not answer, does not let us in, or has no such topic.
         """
         self.delivered = Delivered()
-        self._bootstrap, self._topic = bootstrap, topic
+        self._kafka, self._topic = kafka, topic
         self._patience = patience_seconds(retry)
+        self._refusal = KafkaRefusal(kafka)
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap,
+                **KafkaAccess.of(kafka).client(),
+                "error_cb": self._refusal,
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 5,
@@ -77,12 +83,25 @@ class KafkaSender:
                 "logger": log,
             }
         )
-        try:
-            known = self._producer.list_topics(topic, timeout=self._patience).topics[topic]
-        except KafkaException as error:
-            raise Unavailable(f"Kafka at {bootstrap} does not answer: {error}") from error
-        if known.error is not None:
-            raise Unavailable(f"Kafka at {bootstrap} has no topic {topic}: {known.error.str()}")
+        error = self._described().error
+        if error is not None and error.code() in DENIED:
+            raise refused(kafka, f"{topic}: {error.str()}")
+        if error is not None:
+            raise Unavailable(f"Kafka at {kafka} has no topic {topic}: {error.str()}")
+
+    def _described(self) -> TopicMetadata:
+        """What Kafka says of the topic; asked again until the patience ends, or it refuses us."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return self._producer.list_topics(self._topic, timeout=ASK_SECONDS).topics[
+                    self._topic
+                ]
+            except KafkaException as error:
+                self._producer.poll(0)  # hears why
+                self._refusal.check()
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"Kafka at {self._kafka} does not answer: {error}") from error
 
     def __enter__(self) -> Self:
         """Return the sender itself."""
@@ -103,9 +122,10 @@ class KafkaSender:
             {"key": key, "value": value}
             for key, value in zip(records.keys, records.values, strict=True)
         ]
-        while len(self._producer) + len(messages) > max(IN_FLIGHT_RECORDS, len(messages)):
-            self._producer.poll(0.05)
-        self._producer.poll(0)
+        with fatal_told(self._kafka):
+            while len(self._producer) + len(messages) > max(IN_FLIGHT_RECORDS, len(messages)):
+                self._producer.poll(0.05)
+            self._producer.poll(0)
         queued = self._producer.produce_batch(self._topic, messages, on_delivery=self._report)
         if queued < len(messages):
             self.delivered.failed += len(messages) - queued
@@ -119,7 +139,9 @@ class KafkaSender:
         Raises:
             Unavailable: it did not take all of them, within the patience of the retry policy.
         """
-        waiting = self._producer.flush(2 * self._patience)
+        with fatal_told(self._kafka):
+            waiting = self._producer.flush(2 * self._patience)
+        self._refusal.check()
         if waiting:
             self.delivered.failed += waiting
             self.delivered.first_error = self.delivered.first_error or "no answer in time"
@@ -139,7 +161,7 @@ class KafkaSender:
     def _check(self) -> None:
         if self.delivered.failed:
             raise Unavailable(
-                f"Kafka at {self._bootstrap} did not take {self.delivered.failed} records for "
+                f"Kafka at {self._kafka} did not take {self.delivered.failed} records for "
                 f"{self._topic}: {self.delivered.first_error}; it took {self.delivered.records}"
             )
 

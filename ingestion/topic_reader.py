@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
+from lakehouse.kafka_access import Kafka, KafkaAccess, KafkaRefusal
 from specs.errors import Unavailable
 
 RECORDS_AT_ONCE = 20_000
@@ -14,12 +15,12 @@ STAMP = pa.timestamp("us", tz="UTC")
 
 
 def read_topic(
-    bootstrap: str, topic: str, offsets: Mapping[int, tuple[int, int]], patience_seconds: float
+    kafka: Kafka, topic: str, offsets: Mapping[int, tuple[int, int]], patience_seconds: float
 ) -> Iterator[pa.Table]:
     """Records of ``topic``, in batches of ``partition, offset, kafka_timestamp, key, value``.
 
     Args:
-        bootstrap: Kafka's address.
+        kafka: where, and who asks.
         topic: its name.
         offsets: partition to the first offset and the one after the last.
         patience_seconds: how long Kafka may give nothing before the read ends without the rest.
@@ -30,8 +31,10 @@ def read_topic(
     ends = {partition: end for partition, (begin, end) in offsets.items() if end > begin}
     if not ends:
         return
+    refusal = KafkaRefusal(kafka)
     consumer = Consumer({
-        "bootstrap.servers": bootstrap, "group.id": f"traffic-audit-{uuid.uuid4().hex}",
+        **KafkaAccess.of(kafka).client(), "error_cb": refusal,
+        "group.id": f"traffic-audit-{uuid.uuid4().hex}",
         "enable.auto.commit": False, "auto.offset.reset": "earliest",
         "enable.partition.eof": True, "queued.max.messages.kbytes": 65536, "log_level": 2,
     })  # fmt: skip
@@ -40,6 +43,7 @@ def read_topic(
         silent = 0.0
         while ends and silent < patience_seconds:
             messages = consumer.consume(RECORDS_AT_ONCE, WAIT_SECONDS)
+            refusal.check()
             silent = 0.0 if messages else silent + WAIT_SECONDS
             records = [message for message in messages if _is_record(message, ends)]
             if records:

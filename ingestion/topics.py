@@ -11,11 +11,13 @@ from kafka.admin import KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from ingestion.retry import patience_seconds, waits
+from lakehouse.kafka_access import Kafka, KafkaAccess, let_in
 from specs.errors import Unavailable
 from specs.loader import Specs
 from specs.ops import Retry
 
 DEFAULT_PARTITIONS = 4
+LOGIN_SECONDS = 5.0
 MILLISECONDS_A_DAY = 86_400_000
 Answer = TypeVar("Answer")
 
@@ -47,24 +49,26 @@ class PartitionLag:
 class TopicAdmin:
     """Looks after the topics of the specs on one Kafka."""
 
-    def __init__(self, bootstrap: str, retry: Retry) -> None:
-        """Connect to the Kafka at ``bootstrap``; use as a context manager.
+    def __init__(self, kafka: Kafka, retry: Retry) -> None:
+        """Connect to ``kafka``; use as a context manager.
 
         Raises:
-            Unavailable: the broker does not answer within the patience of ``retry``.
+            Unavailable: the broker does not answer within the patience of ``retry``, or lets us
+                not in.
         """
-        self._bootstrap, self._retry = bootstrap, retry
+        self._kafka, self._retry = kafka, retry
         self._wait_ms = int(patience_seconds(retry) * 1000)
+        let_in(kafka, LOGIN_SECONDS)
         try:
             self._client = KafkaAdminClient(
-                bootstrap_servers=bootstrap,
+                **KafkaAccess.of(kafka).admin(),
                 client_id="traffic-admin",
                 bootstrap_timeout_ms=self._wait_ms,
                 request_timeout_ms=self._wait_ms,
                 reconnect_backoff_max_ms=int(retry.max_wait_seconds * 1000),
             )
         except (KafkaError, OSError) as error:
-            raise Unavailable(f"Kafka at {bootstrap} does not answer: {error}") from error
+            raise Unavailable(f"Kafka at {kafka} does not answer: {error}") from error
 
     def __enter__(self) -> Self:
         """Return the admin itself."""
@@ -82,7 +86,7 @@ class TopicAdmin:
             except (KafkaError, OSError) as error:
                 if wait is None or not getattr(error, "retriable", False):
                     reason = str(error) or type(error).__name__
-                    raise Unavailable(f"Kafka at {self._bootstrap}: {reason}") from error
+                    raise Unavailable(f"Kafka at {self._kafka}: {reason}") from error
                 time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 

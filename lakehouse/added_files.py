@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from lakehouse.delta_log import actions
+from lakehouse.location import Place
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,15 @@ class AddedFile:
     Attributes:
         version: of the commit that added it.
         path: where it is.
+        folders: column to the value that all its rows have, as the log writes it.
+        rows: in it, where the commit tells.
         least: column to its least value in the file, as JSON has it.
     """
 
     version: int
-    path: Path
+    path: Place
+    folders: dict[str, str]
+    rows: int | None
     least: dict[str, Any]
 
     def has_until(self, column: str, moment: datetime) -> bool:
@@ -30,7 +34,7 @@ class AddedFile:
         return least is None or datetime.fromisoformat(least) <= moment
 
 
-def added_files(folder: Path, after: int, through: int) -> Iterator[AddedFile]:
+def added_files(folder: Place, after: int, through: int) -> Iterator[AddedFile]:
     """Files that brought new rows in the commits past ``after``, up to ``through``.
 
     Args:
@@ -45,4 +49,7 @@ def added_files(folder: Path, after: int, through: int) -> Iterator[AddedFile]:
         for add in actions(folder, version, "add"):
             if add["dataChange"]:
                 stats = json.loads(add.get("stats") or "{}")
-                yield AddedFile(version, folder / add["path"], stats.get("minValues", {}))
+                yield AddedFile(
+                    version, folder / add["path"], add["partitionValues"], stats.get("numRecords"),
+                    stats.get("minValues", {}),
+                )  # fmt: skip

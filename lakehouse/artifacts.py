@@ -158,14 +158,25 @@ def remade(old: Specs, new: Specs) -> list[str]:
     return sorted(path for path in before.keys() | now.keys() if before.get(path) != now.get(path))
 
 
+def refuse_all_but_a_clone(root: Path = ROOT) -> None:
+    """Hold ``root`` to be a clone of the repository.
+
+    Raises:
+        WrongInput: it is none, as an installed wheel.
+    """
+    if not (root / "pyproject.toml").is_file():
+        raise WrongInput(
+            f"{root} is no clone of the repository, which has these files; run this in one"
+        )
+
+
 def differing(files: Mapping[str, str], root: Path = ROOT) -> list[str]:
     """Paths below ``root`` that are absent, hold something else or are made no longer, sorted.
 
     Raises:
         WrongInput: ``root`` is no clone of the repository.
     """
-    if not (root / "pyproject.toml").is_file():
-        raise WrongInput(f"{root} is no clone of the repository, so it holds none of these files")
+    refuse_all_but_a_clone(root)
     changed = {path for path, text in files.items() if _text(root / path) != text}
     present = (file for folder in OWNED for file in (root / folder).rglob("*") if file.is_file())
     return sorted(changed | {str(file.relative_to(root)) for file in present} - files.keys())

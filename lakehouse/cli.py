@@ -6,8 +6,10 @@ import sys
 import typer
 
 from lakehouse import logs
+from lakehouse.bucket import outage
 from lakehouse.commands import (
     audit,
+    backup,
     bench,
     checksum,
     cluster,
@@ -24,6 +26,7 @@ from lakehouse.commands import (
     quality,
     query,
     run,
+    scaffold,
     serve,
     specs,
     sql,
@@ -31,7 +34,8 @@ from lakehouse.commands import (
     superset,
     topic,
 )
-from specs.errors import GateFailed, SpecError, TrafficError
+from lakehouse.disk import disk_fault
+from specs.errors import GateFailed, SpecError, TrafficError, Unavailable
 
 log = logging.getLogger(__name__)
 app = typer.Typer(
@@ -46,6 +50,8 @@ for command in (
     run.stream,
     serve.serve,
     audit.audit,
+    backup.backup,
+    backup.restore,
     maintain.maintain,
     demo.demo,
     doctor.doctor,
@@ -56,6 +62,7 @@ for command in (
     app.command()(command)
 GROUPS = {
     "specs": specs.app,
+    "scaffold": scaffold.app,
     "topic": topic.app,
     "segment": data.segment,
     "produce": produce.app,
@@ -88,6 +95,10 @@ def main() -> None:
 
             hold_this_job(str(error))
         sys.exit(error.exit_code)
-    except Exception:
+    except Exception as error:
+        told = disk_fault(error) or outage(error)
+        if told is not None:
+            log.error("%s", told)
+            sys.exit(Unavailable.exit_code)
         log.exception("this is a bug; please report it with the lines below")
         sys.exit(1)

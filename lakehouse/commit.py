@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from deltalake import CommitProperties, Transaction
 
 from lakehouse.delta_log import actions
+from lakehouse.location import Place
 
 ROWS_WRITTEN = ("num_added_rows", "num_target_rows_inserted", "num_target_rows_updated")
 NOTE_KEY, ID_KEY = "traffic", "traffic_commit"
@@ -82,7 +82,7 @@ def told(table: str, entry: Mapping[str, Any]) -> Commit:
     )
 
 
-def commits(table: str, folder: Path, versions: Iterable[int]) -> Iterator[Commit]:
+def commits(table: str, folder: Place, versions: Iterable[int]) -> Iterator[Commit]:
     """Those of the ``versions`` of ``table``, in ``folder``, that the log has kept, in order.
 
     Read from the log itself: delta-rs' `history` counts down from the snapshot through what is on
@@ -92,6 +92,14 @@ def commits(table: str, folder: Path, versions: Iterable[int]) -> Iterator[Commi
         with suppress(FileNotFoundError):
             for entry in actions(folder, version, "commitInfo"):
                 yield told(table, {**entry, "version": version})
+
+
+def is_logged(folder: Place, commit_id: str, versions: Iterable[int]) -> bool:
+    """Whether one of the ``versions`` of the table in ``folder`` is the commit of this id."""
+    return any(
+        entry.get(ID_KEY) == commit_id
+        for version in versions for entry in actions(folder, version, "commitInfo")
+    )  # fmt: skip
 
 
 def properties(note: Note, steps: tuple[Step, ...], commit_id: str) -> CommitProperties:

@@ -5,15 +5,15 @@ over the log at every new version, a third of what a micro-batch cost its driver
 """
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
+
+from lakehouse.location import Place, write_whole
 
 MAX_COMMITS_FOLDED = 20
 
@@ -27,7 +27,7 @@ class Held:
     bytes: int
 
 
-def write_checksum(table: DeltaTable, log: Path, before: Held | None) -> Held:
+def write_checksum(table: DeltaTable, log: Place, before: Held | None) -> Held:
     """Write the checksum of the version that ``table`` stands at.
 
     Args:
@@ -43,9 +43,7 @@ def write_checksum(table: DeltaTable, log: Path, before: Held | None) -> Held:
         "tableSizeBytes": held.bytes, "numFiles": held.files, "numMetadata": 1, "numProtocol": 1,
         "metadata": _metadata(table), "protocol": _protocol(table),
     })  # fmt: skip
-    unfinished = log / f".{held.version:020d}.{os.getpid()}.crc.tmp"
-    unfinished.write_text(text)
-    unfinished.rename(log / f"{held.version:020d}.crc")
+    write_whole(log / f"{held.version:020d}.crc", text)
     return held
 
 
@@ -54,7 +52,7 @@ def _counted(table: DeltaTable) -> Held:
     return Held(table.version(), files.num_rows, pc.sum(files["size_bytes"]).as_py() or 0)
 
 
-def _folded(log: Path, before: Held | None, version: int) -> Held | None:
+def _folded(log: Place, before: Held | None, version: int) -> Held | None:
     """``before`` and the commits up to ``version``; None where they do not tell."""
     if before is None or not 0 <= version - before.version <= MAX_COMMITS_FOLDED:
         return None
@@ -69,8 +67,8 @@ def _folded(log: Path, before: Held | None, version: int) -> Held | None:
     return Held(version, files, size)
 
 
-def _file_actions(commit: Path) -> Iterable[tuple[int, dict[str, Any]]]:
-    for line in commit.read_text().splitlines():
+def _file_actions(commit: Place) -> Iterable[tuple[int, dict[str, Any]]]:
+    for line in filter(None, commit.read_text().split("\n")):
         action = json.loads(line)
         if "add" in action:
             yield 1, action["add"]

@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lakehouse.location import Place
+
 LOG = "_delta_log"
 VERSIONED = re.compile(r"^(\d{20})\.")
+COMMIT = re.compile(r"^(\d{20})\.json$")
 CHECKPOINT = re.compile(r"^\d{20}\.checkpoint\.parquet$")
 
 
@@ -32,7 +35,7 @@ class LogFile:
         return CHECKPOINT.match(self.name) is not None
 
 
-def actions(folder: Path, version: int, kind: str) -> Iterator[dict[str, Any]]:
+def actions(folder: Place, version: int, kind: str) -> Iterator[dict[str, Any]]:
     """What the commit ``version`` of the table in ``folder`` says under ``kind``, in order.
 
     Args:
@@ -44,16 +47,17 @@ def actions(folder: Path, version: int, kind: str) -> Iterator[dict[str, Any]]:
         FileNotFoundError: the log has not kept this commit.
     """
     begin = f'{{"{kind}"'
-    with (folder / LOG / f"{version:020}.json").open() as lines:
-        yield from (json.loads(line)[kind] for line in lines if line.startswith(begin))
+    lines = (folder / LOG / f"{version:020}.json").read_text().split("\n")
+    yield from (json.loads(line)[kind] for line in lines if line.startswith(begin))
 
 
-def oldest_commit(folder: Path) -> int:
+def oldest_commit(folder: Place) -> int:
     """First version whose commit the log of the table in ``folder`` has kept."""
-    return min(int(path.stem) for path in (folder / LOG).glob("*.json"))
+    names = (path.name for path in (folder / LOG).iterdir())
+    return min(int(found[1]) for name in names if (found := COMMIT.match(name)))
 
 
-def first_needed(folder: Path) -> Path:
+def first_needed(folder: Place) -> Place:
     """File that a snapshot opened now begins with: the newest checkpoint, or the first commit."""
     pointer = folder / LOG / "_last_checkpoint"
     try:
@@ -63,7 +67,7 @@ def first_needed(folder: Path) -> Path:
     return folder / LOG / f"{version:020}.checkpoint.parquet"
 
 
-def is_newest(folder: Path, version: int, begins_with: Path) -> bool:
+def is_newest(folder: Place, version: int, begins_with: Place) -> bool:
     """Whether a snapshot at ``version`` is whole and the log has no commit past it.
 
     Three looks at files, where delta-rs takes 3 ms. A log loses its oldest files only: as long as
@@ -74,6 +78,8 @@ def is_newest(folder: Path, version: int, begins_with: Path) -> bool:
         version: of the snapshot.
         begins_with: `first_needed` when it was opened.
     """
+    if not isinstance(folder, Path):
+        return False  # a look at a bucket costs as much as delta-rs takes to move on
     log = folder / LOG
     return (
         not (log / f"{version + 1:020}.json").exists()
@@ -82,10 +88,11 @@ def is_newest(folder: Path, version: int, begins_with: Path) -> bool:
     )
 
 
-def log_files(folder: Path) -> list[LogFile]:
+def log_files(folder: Place) -> list[LogFile]:
     """The versioned files in the log of the table in ``folder``, by name."""
     found = []
-    for path in sorted((folder / LOG).iterdir()):
+    paths: Iterable[Place] = (folder / LOG).iterdir()
+    for path in sorted(paths, key=lambda path: path.name):
         version = VERSIONED.match(path.name)
         if version is not None:
             written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -19,8 +19,10 @@ from ingestion.topics import TopicAdmin
 from lakehouse.audit import Check, balance
 from lakehouse.jobs.checkpoint import told_through
 from lakehouse.jobs.training import train_model
+from lakehouse.kafka_grants import OPERATOR, SETUP
 from lakehouse.logs import told
 from lakehouse.runtime import stack
+from lakehouse.services import kafka_access
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from specs.errors import Unavailable
@@ -123,7 +125,6 @@ class Demo:
             shutil.rmtree(settings.home)
         self._lake = Lake(settings.lake, load_specs())
         self._processes = Processes(settings)
-        self._bootstrap = ""
 
     def run(self) -> Outcome:
         """Play the demo.
@@ -137,14 +138,13 @@ class Demo:
             with ThreadPoolExecutor(1) as meanwhile:
                 roads = meanwhile.submit(register_segments, self._lake, SOURCE, until=LAST_DAY)
                 with stack.running(self._settings) as endpoints:
-                    self._bootstrap = endpoints["kafka"]
                     self._play(outcome, endpoints["mlflow"], roads)
         finally:
             self._processes.kill()
         return outcome
 
     def _play(self, outcome: Outcome, mlflow: str, roads: Future[int]) -> None:
-        with TopicAdmin(self._bootstrap, self._lake.specs.ops.retries.unavailable) as admin:
+        with self._admin(SETUP) as admin:
             admin.create(self._lake.specs)
         self._processes.start("stream", "stream")
         roads.result()
@@ -167,10 +167,7 @@ class Demo:
 
     def _replay(self, name: str, *arguments: str) -> dict[str, Any]:
         """Send readings, and show how far landing and stream have come meanwhile."""
-        self._processes.start(
-            name, "produce", "replay", "--source", SOURCE, "--json",
-            "--bootstrap", self._bootstrap, *arguments,
-        )  # fmt: skip
+        self._processes.start(name, "produce", "replay", "--source", SOURCE, "--json", *arguments)
         while self._processes.is_running(name):
             self._show_progress()
         return self._processes.result(name)
@@ -178,7 +175,7 @@ class Demo:
     def _drain(self) -> None:
         """Wait until all of Kafka has landed and all of bronze is in silver and gold."""
         self._wait(lambda: self._landed() >= self._sent())
-        self._wait(lambda: told_through(self._lake, self._settings.checkpoints / "stream")
+        self._wait(lambda: told_through(self._lake, self._settings.stream_checkpoint)
                    >= self._bronze_version())  # fmt: skip
 
     def _balanced(self) -> list[Check]:
@@ -206,15 +203,19 @@ class Demo:
 
     def _show_progress(self) -> None:
         self._processes.check()
-        read = told_through(self._lake, self._settings.checkpoints / "stream")
+        read = told_through(self._lake, self._settings.stream_checkpoint)
         self._tell(
             f"sent {self._sent():,}   landed {self._landed():,}   "
             f"stream at commit {max(read, 0)} of {self._bronze_version()}"
         )
         time.sleep(POLL_SECONDS)
 
+    def _admin(self, user: str) -> TopicAdmin:
+        retry = self._lake.specs.ops.retries.unavailable
+        return TopicAdmin(kafka_access(self._settings, user), retry)
+
     def _offsets(self) -> dict[int, tuple[int, int]]:
-        with TopicAdmin(self._bootstrap, self._lake.specs.ops.retries.unavailable) as admin:
+        with self._admin(OPERATOR) as admin:
             places = admin.offsets(["traffic_event"])
         return {place.partition: (place.begin, place.end) for place in places}
 

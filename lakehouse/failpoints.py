@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehouse.delta_log import LOG
+from lakehouse.location import Place
 from specs.errors import WrongInput
 
 VARIABLE = "TRAFFIC_FAILPOINT"
@@ -133,7 +134,7 @@ def failpoint(name: str, subject: str = "") -> None:
 
 @contextmanager
 def operation(
-    name: str, subject: str, folder: Path, *, is_checkpoint_due: bool = False
+    name: str, subject: str, folder: Place, *, is_checkpoint_due: bool = False
 ) -> Iterator[None]:
     """The failpoints of one operation on the Delta table in ``folder``."""
     if _state is None:
@@ -149,10 +150,10 @@ def operation(
     failpoint(f"{name}.done", subject)
 
 
-def _watched(name: str, subject: str, folder: Path, *, is_checkpoint_due: bool) -> list[int]:
+def _watched(name: str, subject: str, folder: Place, *, is_checkpoint_due: bool) -> list[int]:
     """Have the kernel send the signal at the armed moment; descriptors that keep it watching."""
     armed = _armed()
-    if armed is None or not armed.name.startswith(f"{name}."):
+    if armed is None or not armed.name.startswith(f"{name}.") or not isinstance(folder, Path):
         return []
     moment = armed.name.removeprefix(f"{name}.")
     log, data = [folder / LOG], _data_folders(folder)

@@ -7,6 +7,7 @@ training. So the stream pays nothing, and events cannot say more than the books 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -26,6 +27,7 @@ from openlineage.client.facet_v2 import (
 )
 from pydantic import BaseModel, ConfigDict
 
+from lakehouse.bucket import SCHEME
 from lakehouse.sql import select
 from lakehouse.tables import Lake
 from ml.registry import ModelReport, version_report, versions
@@ -221,7 +223,11 @@ class Places:
             return f"kafka://{self.kafka}", name
         if kind == "model":
             return self.registry, name
-        return "file", str(self.lake.folder(dataset))
+        folder = self.lake.folder(dataset)
+        if isinstance(folder, Path):
+            return "file", str(folder)
+        bucket, _, key = folder.key.partition("/")
+        return f"{SCHEME}{bucket}", key
 
 
 def events(run: JobRun, places: Places) -> Iterator[RunEvent]:

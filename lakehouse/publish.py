@@ -5,6 +5,7 @@ from typing import Protocol
 import pyarrow as pa
 from confluent_kafka import Producer
 
+from lakehouse.kafka_access import Kafka, KafkaAccess, KafkaRefusal, fatal_told
 from lakehouse.sql import select
 from specs.errors import Unavailable
 from specs.tables import TopicSpec
@@ -44,10 +45,12 @@ class Publisher(Protocol):
 class KafkaPublisher:
     """Sends committed rows: at least once, keyed, the newest revision wins."""
 
-    def __init__(self, bootstrap: str) -> None:
-        """Connect to Kafka at ``bootstrap``."""
+    def __init__(self, kafka: Kafka) -> None:
+        """Connect to ``kafka``."""
+        self._kafka, self._refusal = kafka, KafkaRefusal(kafka)
         self._producer = Producer({
-            "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5,
+            **KafkaAccess.of(kafka).client(), "error_cb": self._refusal,
+            "enable.idempotence": True, "linger.ms": 5,
             "compression.type": "lz4", "queue.buffering.max.messages": 200_000,
             "on_delivery": self._note,
                 "log_level": 2,  # what goes wrong is said by delivery reports and by flush
@@ -79,7 +82,9 @@ class KafkaPublisher:
         Raises:
             Unavailable: Kafka did not, within two minutes or for good.
         """
-        left = self._producer.flush(PATIENCE_SECONDS)
+        with fatal_told(self._kafka):
+            left = self._producer.flush(PATIENCE_SECONDS)
+        self._refusal.check()
         if left or self._failures:
             reason = self._failures[0] if self._failures else "no answer"
             raise Unavailable(f"Kafka has not taken {left or len(self._failures)} rows: {reason}")

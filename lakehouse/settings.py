@@ -6,11 +6,22 @@ and passes it down; every field can be set by an environment variable with the p
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lakehouse.bucket import PATIENCE_SECONDS
+from lakehouse.location import Place, place
+from specs.errors import WrongInput
 
 
 def _resolve(path: Path) -> Path:
@@ -19,6 +30,8 @@ def _resolve(path: Path) -> Path:
 
 Folder = Annotated[Path, AfterValidator(_resolve)]
 """A folder as an absolute path: servers and jobs run in other working directories."""
+
+BUCKET = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/]+)+/?$"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 """A TCP port on loopback; 0 takes any free one at each start."""
@@ -33,6 +46,17 @@ class Settings(BaseSettings):
 
     home: Folder = Path(".traffic")
     """Everything this installation writes: tables, checkpoints, server data, records, logs."""
+
+    lake_url: Annotated[str, Field(pattern=BUCKET)] | None = None
+    """``s3://bucket/prefix`` of the tables, where they are not to be below ``home``; the bucket
+    exists. Endpoint, region and keys are in ``AWS_ENDPOINT_URL``, ``AWS_REGION``,
+    ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``, as for other programs."""
+
+    checkpoints_url: Annotated[str, Field(pattern=BUCKET)] | None = None
+    """The same for the progress and state of the streams: a cluster's executors write there."""
+
+    s3_patience_seconds: Annotated[float, Field(ge=0)] = PATIENCE_SECONDS
+    """An S3 store that does not answer is asked again for so long."""
 
     data: Folder | None = None
     """Folder of the sources' files, where a command is to read others than those that ship."""
@@ -103,7 +127,13 @@ class Settings(BaseSettings):
     spark_driver_host: str = "127.0.0.1"
     """Name by which a cluster's executors reach the driver."""
 
+    spark_master_port: Port = 17077
+    """Of the embedded master that `traffic up --with cluster` starts."""
+
     spark_driver_memory: str = "1200m"
+    spark_executor_memory: str = "1g"
+    """Of each executor of a cluster."""
+
     spark_java_options: str = (
         "-Xss4m -XX:+UseSerialGC -XX:Tier4InvocationThreshold=15000"
         " -XX:Tier4MinInvocationThreshold=2000 -XX:Tier4CompileThreshold=40000"
@@ -116,10 +146,23 @@ class Settings(BaseSettings):
     own gains nothing. Small headers are for Java 24 and later."""
 
     spark_partitions: Annotated[int, Field(ge=1)] = 2
-    """Shuffle partitions; fixed for the life of a checkpoint."""
+    """Shuffle partitions."""
 
     kafka_bootstrap: str | None = None
     """Kafka's address where it is not the embedded one."""
+
+    kafka_passwords: bool = False
+    """The embedded Kafka asks for a login, over TLS, and allows each what the specs grant."""
+
+    kafka_user: str | None = None
+    """Who we are to a Kafka that asks for a login (SASL_SSL, SCRAM-SHA-512); by default the service
+    that a command is, as ``lakehouse/kafka_grants.py`` names it."""
+
+    kafka_password: SecretStr | None = None
+    """The user's password where the embedded server did not make it."""
+
+    kafka_authority: Folder | None = None
+    """Whom we trust with it, a PEM file; by default the system's authorities."""
 
     mlflow_uri: str | None = None
     """MLflow's address where it is not the embedded one."""
@@ -143,11 +186,26 @@ class Settings(BaseSettings):
     stream_max_bytes: Annotated[int, Field(ge=1)] = 2_000_000
     """About how many bytes of bronze files one micro-batch reads."""
 
+    stream_small_rows: Annotated[int, Field(ge=0)] = 20_000
+    """A micro-batch of up to so many readings is summed up by the driver itself, in 0.02 s where a
+    job of Spark's takes 0.3 s; both give the same bits. A larger one is for the executors."""
+
     reconcile_seconds: Annotated[float, Field(gt=0)] = 60.0
     """How often the stream looks for readings that came too late for it."""
 
     model_poll_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How often the stream asks the registry for the champion."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _named(cls, said: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Tell which variables are wrong; never what they hold, which may be a secret."""
+        try:
+            return read(said)
+        except ValidationError as error:
+            faults = (f"TRAFFIC_{fault['loc'][0]!s}".upper() + f": {fault['msg']}"
+                      for fault in error.errors(include_input=False))  # fmt: skip
+            raise WrongInput("; ".join(faults)) from None
 
     def environment(self) -> dict[str, str]:
         """Environment for a process of ours that is to run with these settings."""
@@ -160,14 +218,31 @@ class Settings(BaseSettings):
         return {**os.environ, **chosen}
 
     @property
-    def lake(self) -> Path:
+    def lake(self) -> Place:
         """The Delta tables, one folder a layer."""
-        return self.home / "lake"
+        return self._place(self.lake_url, "lake")
 
     @property
-    def checkpoints(self) -> Path:
-        """The progress and state of the Spark streams."""
-        return self.home / "checkpoints"
+    def checkpoints(self) -> Place:
+        """The progress of the Spark streams."""
+        return self._place(self.checkpoints_url, "checkpoints")
+
+    @property
+    def stream_checkpoint(self) -> Place:
+        """How far the stream is.
+
+        The number is the format's: after an upgrade that changes it the stream begins anew, with
+        all that bronze holds.
+        """
+        return self.checkpoints / "stream-2"
+
+    @property
+    def uses_s3(self) -> bool:
+        """Something that Spark reads or writes is in a bucket."""
+        return self.lake_url is not None or self.checkpoints_url is not None
+
+    def _place(self, url: str | None, name: str) -> Place:
+        return self.home / name if url is None else place(url, self.s3_patience_seconds)
 
     @property
     def api_keys(self) -> Path:

@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from lakehouse.bucket import access
 from lakehouse.runtime.artifacts import spark_jars
 from lakehouse.runtime.java import spark_java_home
 from lakehouse.settings import Settings
@@ -14,7 +15,23 @@ CHECKPOINTS = (
     "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 )
 LOOPBACK, EVERY_INTERFACE = "127.0.0.1", "0.0.0.0"  # noqa: S104  (a cluster's executors call back)
-ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+
+
+def _buckets() -> dict[str, str]:
+    """How Hadoop reaches ``s3://``; keys it takes from the environment as well."""
+    reached = access()
+    said = {
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "spark.hadoop.fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
+        "spark.hadoop.fs.s3a.endpoint.region": reached.region,
+    }
+    if reached.endpoint is not None:
+        said |= {
+            "spark.hadoop.fs.s3a.endpoint": reached.endpoint,
+            "spark.hadoop.fs.s3a.path.style.access": "true",
+            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(not reached.is_plain).lower(),
+        }
+    return said
 
 
 def session(settings: Settings) -> "SparkSession":
@@ -38,6 +55,8 @@ def session(settings: Settings) -> "SparkSession":
         "spark.driver.extraClassPath": classpath,
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.extraJavaOptions": settings.spark_java_options,
+        "spark.executor.memory": settings.spark_executor_memory,
+        "spark.executor.extraJavaOptions": settings.spark_java_options,
         "spark.executor.extraClassPath": classpath,  # at the same place on every node
         "spark.driver.host": driver,
         "spark.driver.bindAddress": LOOPBACK if driver == LOOPBACK else EVERY_INTERFACE,
@@ -54,10 +73,6 @@ def session(settings: Settings) -> "SparkSession":
         "spark.databricks.delta.snapshotPartitions": "2",
         # a check of each plan after each of Spark's own rules: a fifth of a small batch's CPU
         "spark.sql.lightweightPlanChangeValidation": "false",
-        "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
-        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
-        # counting the rows costs a read before every write of the state
-        "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": "false",
         # Hadoop's own local file system forks a chmod for each file it makes: 120 a micro-batch,
         # which took half a second of it (walCommit 60 to 5 ms, state commit 100 to 3 ms)
         "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
@@ -66,6 +81,7 @@ def session(settings: Settings) -> "SparkSession":
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
+        **(_buckets() if settings.uses_s3 else {}),
     }.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()

@@ -17,6 +17,8 @@ REPOSITORY = SPECS_FOLDER.parent
 
 def _git(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
     git = shutil.which("git")
+    if not (REPOSITORY / "pyproject.toml").is_file():  # a wheel, which may lie below another clone
+        raise WrongInput(f"{REPOSITORY} is no clone of the repository, so give folders of specs")
     if git is None:
         raise WrongInput("git is not installed, so give folders of specs")
     return subprocess.run(  # noqa: S603  (no shell, and a revision stands after --end-of-options)

@@ -5,21 +5,26 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, Schema, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyarrow.dataset import Dataset
 
-from lakehouse.commit import ID_KEY, Commit, Note, Step, commits, properties, told
+from lakehouse.bucket import outage
+from lakehouse.commit import ID_KEY, Commit, Note, Step, commits, is_logged, properties, told
 from lakehouse.delta_checksum import Held, write_checksum
 from lakehouse.delta_log import LOG, actions, expired, first_needed, is_newest, log_files
 from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
+from lakehouse.layout import compacted
+from lakehouse.location import Place, delta_options, delta_table
 from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
+from lakehouse.release import known_table, of_this_format
 from lakehouse.table_files import appending, described
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
@@ -40,7 +45,7 @@ class LakeTable:
     """One Delta table, with one snapshot that is kept and moved forward."""
 
     def __init__(
-        self, spec: TableSpec, folder: Path, conflict: Retry, watch: CommitWatch | None = None
+        self, spec: TableSpec, folder: Place, conflict: Retry, watch: CommitWatch | None = None
     ) -> None:
         """Open the table in ``folder``; it is created where it does not exist."""
         self._watch = watch
@@ -57,13 +62,15 @@ class LakeTable:
 
     def _open(self) -> DeltaTable:
         try:
-            return self._evolved(DeltaTable(self.folder))
+            return self._evolved(known_table(delta_table(self.folder)))
         except TableNotFoundError:
             self.folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(
-                self.folder,
+                str(self.folder),
                 schema=described(self.spec, self.schema),
                 mode="ignore",
+                commit_properties=of_this_format(),
+                storage_options=delta_options(self.folder),
                 partition_by=list(self.spec.folders),
                 name=self.spec.table,
                 description=self.spec.description,
@@ -72,7 +79,7 @@ class LakeTable:
                     "delta.enableExpiredLogCleanup": "false",  # `clean_log` knows the readers
                 },
             )
-            return DeltaTable(self.folder)
+            return delta_table(self.folder)
 
     def _evolved(self, table: DeltaTable) -> DeltaTable:
         """Give a table of an older spec the columns that it lacks, null in its rows."""
@@ -82,7 +89,7 @@ class LakeTable:
             fields = Schema.from_arrow(pa.schema(absent)).fields
             with suppress(CommitFailedError):  # another process has done it just now
                 table.alter.add_columns(fields)
-            table = DeltaTable(self.folder)
+            table = delta_table(self.folder)
         return table
 
     @property
@@ -109,13 +116,13 @@ class LakeTable:
 
     def _renew(self) -> None:
         self._begins_with = first_needed(self.folder)
-        self._delta, self._moves = DeltaTable(self.folder), 0
+        self._delta, self._moves = delta_table(self.folder), 0
 
     def progress(self, writer: str) -> int | None:
         """How far ``writer`` had come, in the snapshot."""
         if self._reached_at != self.version:
             self._reached, self._reached_at = {}, self.version
-        if writer not in self._reached:  # delta-rs takes 3 ms to say so
+        if writer not in self._reached:  # delta-rs reads the log for it: 3 ms, in a bucket 30 GETs
             self._reached[writer] = self._delta.transaction_version(writer)
         return self._reached[writer]
 
@@ -134,16 +141,21 @@ class LakeTable:
         self._is_renewed()
         self._refuse_overtaken(steps)
         commit_id = uuid.uuid4().hex
-        try:
+        shaped = self._shaped(rows)
+
+        def once() -> None:
             with self._operation("append"):
                 write_deltalake(
-                    self._delta, self._shaped(rows), mode="append", writer_properties=self._writing,
+                    self._delta, shaped, mode="append", writer_properties=self._writing,
                     commit_properties=properties(note, steps, commit_id),
                 )  # fmt: skip
+
+        try:
+            self._surely(once, steps, commit_id)
         except CommitFailedError as error:
             raise Fenced(f"{self.spec.table}: {error}") from error
         self._held = write_checksum(self._delta, self.folder / LOG, self._held)
-        return self._told(commit_id, began)
+        return self._told(commit_id, steps, began)
 
     def merge(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
         """Insert ``rows``, or update those whose key the table already has, in one commit.
@@ -171,8 +183,8 @@ class LakeTable:
             with self._operation("merge"):
                 merger.execute()
 
-        self._retry_conflicts(once)
-        return self._told(commit_id, began)
+        self._retry_conflicts(partial(self._surely, once, steps, commit_id))
+        return self._told(commit_id, steps, began)
 
     def read(
         self, columns: list[str] | None = None, where: pc.Expression | None = None
@@ -197,7 +209,7 @@ class LakeTable:
 
     def at(self, version: int) -> Dataset:
         """An earlier version as a lazy dataset."""
-        return DeltaTable(self.folder, version=version).to_pyarrow_dataset()
+        return delta_table(self.folder, version).to_pyarrow_dataset()
 
     def commits(self, after: int) -> list[Commit]:
         """The commits past version ``after`` up to the snapshot that the log has, oldest first."""
@@ -227,10 +239,8 @@ class LakeTable:
                 nonlocal removed, added
                 self.refresh()
                 with self._operation("compact"):
-                    done = self._delta.optimize.compact(
-                        partition_filters=partition or None, target_size=target_bytes,
-                        commit_properties=properties(note, (), uuid.uuid4().hex),
-                    )  # fmt: skip
+                    commit = properties(note, (), uuid.uuid4().hex)
+                    done = compacted(self._delta, self.spec, partition, target_bytes, commit)
                 removed += done["numFilesRemoved"]
                 added += done["numFilesAdded"]
 
@@ -328,6 +338,24 @@ class LakeTable:
                     " as this writer believed; another writer has taken over"
                 )
 
+    def _surely(self, commit: Callable[[], None], steps: tuple[Step, ...], commit_id: str) -> None:
+        """Make a commit, and again where a store broke off and has not taken it all the same."""
+        before = self.version
+        for attempt in range(1, self._conflict.attempts + 1):
+            try:
+                commit()
+            except (OSError, DeltaError) as error:
+                if isinstance(self.folder, Path):
+                    raise
+                self._renew()
+                if is_logged(self.folder, commit_id, range(before + 1, self.version + 1)):
+                    return
+                if outage(error) is None or attempt == self._conflict.attempts:
+                    raise
+                self._refuse_overtaken(steps)
+            else:
+                return
+
     def _retry_conflicts(self, commit: Callable[[], None]) -> None:
         wait = self._conflict.first_wait_seconds
         for attempt in range(1, self._conflict.attempts + 1):
@@ -344,9 +372,13 @@ class LakeTable:
             else:
                 return
 
-    def _told(self, commit_id: str, began: float) -> Commit:
+    def _told(self, commit_id: str, steps: tuple[Step, ...], began: float) -> Commit:
         """What the log says of our commit, begun at ``began`` on `time.perf_counter`."""
         commit, seconds = self._logged(commit_id), time.perf_counter() - began
+        if commit.version == self.version:  # then the snapshot's progress is what we made it
+            known = self._reached if self._reached_at == commit.version - 1 else {}
+            self._reached = known | {step.writer: step.after for step in steps}
+            self._reached_at = commit.version
         if self._watch is not None:
             self._watch.committed(
                 commit.table, commit.rows_written, commit.committed_at, commit.note, seconds
@@ -365,7 +397,7 @@ class LakeTable:
 class Lake:
     """All tables of the specs, below one folder."""
 
-    def __init__(self, root: Path, specs: Specs, metrics: Metrics | None = None) -> None:
+    def __init__(self, root: Place, specs: Specs, metrics: Metrics | None = None) -> None:
         """Tables live in ``root``/layer/name and are created when first asked for.
 
         What is done to them is counted in ``metrics``; by default nobody is told.
@@ -376,7 +408,7 @@ class Lake:
         self._watch = CommitWatch(self.metrics, self.folder)
         self._tables: dict[str, LakeTable] = {}
 
-    def folder(self, name: str) -> Path:
+    def folder(self, name: str) -> Place:
         """Folder of table ``layer.name``."""
         return self.root.joinpath(*name.split("."))
 

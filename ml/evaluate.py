@@ -105,7 +105,7 @@ def judge(
         model: its usual profile is also the baselines'; its recent one is renewed day by day, as
             `traffic model refresh` does, from what was observed before.
         start: first window that is forecast from.
-        end: targets lie before this window.
+        end: targets are over when this window begins.
 
     Returns:
         The rows of each horizon in minutes whose target was truly observed.
@@ -148,7 +148,7 @@ def _judged(  # noqa: PLR0913, PLR0917  (one horizon's share of what `judge` has
     grid = observations.seen
     speed = observations.targets(rows, horizon)
     target = targets_of(grid, rows, horizon)
-    counts = ~np.isnan(speed) & (target.window < end)
+    counts = ~np.isnan(speed) & observations.passed(target.window, end)
     rows, target, speed = rows[counts], target[counts], speed[counts]
     forecasts = {MODEL: Forecast(*(values[counts, column] for values in answer.arrays()))}
     for name in observations.spec.baselines:

@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ml.calendar import local_times
 from ml.columns import Booleans, Floats, Integers
@@ -17,6 +16,7 @@ from ml.model import Examples
 from ml.network_fit import NetworkFits, fit_networks
 from ml.profile import Profile, ProfileSums
 from ml.recent import ObservedCells, refresh_days
+from ml.targets import longest_target, target_rows
 from specs.errors import WrongInput
 from specs.loader import Specs
 from specs.ml import MlSpec
@@ -31,38 +31,37 @@ def is_congested(speed_kmh: Floats, free_flow_speed_kmh: Floats, spec: MlSpec) -
 class Observations:
     """What was observed: ``seen``, which features read, and ``truth``, which targets come from.
 
-    They differ where a source's windows of few vehicles are too uncertain to judge by.
+    They differ where a source's targets are longer windows than the primary one, see `ml.targets`;
+    ``target_windows`` is how many primary windows a target spans at most.
     """
 
     seen: SpeedGrid
     truth: SpeedGrid
     spec: MlSpec
+    target_windows: int = 1
 
     @classmethod
     def of(cls, silver: pa.Table, segments: pa.Table, specs: Specs) -> "Observations":
         """Read rows of ``silver.segment_metric`` and ``silver.road_segment``.
 
         Args:
-            silver: those of the primary window are used; ``source`` and ``vehicle_count`` only
-                where the protocol asks for vehicles.
+            silver: those of `ml.targets.needed_rows` are used; ``source`` and ``vehicle_count``
+                only where a source has targets of its own.
             segments: see `Roads.from_table`.
-            specs: the primary window, the label and the protocol.
+            specs: the primary window, the label and the targets.
 
         Raises:
             WrongInput: a row's segment is not in ``segments``.
         """
         window_seconds = specs.transforms.primary.size_seconds
         grid = SpeedGrid.from_tables(silver, segments, specs.ml.label, window_seconds)
-        needed = specs.ml.protocol.min_vehicles
-        asked = {one.source: one.vehicles for one in needed if one.source in grid.roads.sources}
-        if not asked:
+        if not any(target.source in grid.roads.sources for target in specs.ml.targets):
             return cls(grid, grid, specs.ml)
-        sure = grid.primary(silver)
-        for name, vehicles in asked.items():
-            enough = pc.fill_null(pc.greater_equal(sure["vehicle_count"], vehicles), False)
-            sure = sure.filter(pc.or_(pc.not_equal(sure["source"], name), enough))
-        truth = SpeedGrid.empty(grid.roads, specs.ml.label, window_seconds).with_rows(sure)
-        return cls(grid, truth, specs.ml)
+        rows = target_rows(silver, specs)
+        at = rows.column_names.index("window_seconds")  # a longer one has its first window's number
+        rows = rows.set_column(at, "window_seconds", pa.repeat(window_seconds, len(rows)))
+        truth = SpeedGrid.empty(grid.roads, specs.ml.label, window_seconds).with_rows(rows)
+        return cls(grid, truth, specs.ml, longest_target(specs, grid.roads.sources))
 
     @cached_property
     def cells(self) -> ObservedCells:
@@ -73,6 +72,10 @@ class Observations:
         """Whether a speed [n] means congestion on the rows' segments."""
         free_flow = self.seen.roads.free_flow_speed_kmh[rows.segment]
         return is_congested(speed_kmh, free_flow, self.spec)
+
+    def passed(self, target_window: Integers, end: int) -> Booleans:
+        """Whether targets [n] that begin in these windows are over when window ``end`` begins."""
+        return target_window + self.target_windows <= end
 
     def targets(self, rows: Rows, horizon_minutes: int) -> Floats:
         """Speed [n] in km/h in the rows' target windows; NaN where none was truly observed."""
@@ -109,7 +112,8 @@ class ExampleSet:
         truth, training = self.observations.truth, self.spec.training
         windows = truth.windows
         ahead = truth.windows_in(horizon_minutes)
-        inside = (windows >= self.start + ahead) & (windows < self.end)
+        passed = self.observations.passed(windows, self.end)
+        inside = (windows >= self.start + ahead) & passed
         segment, column = np.nonzero(truth.observed & inside)
         order = np.lexsort((segment, column))
         rows = Rows(segment[order], windows[column[order]] - ahead)

@@ -1,5 +1,6 @@
 """The congestion model: boosted trees for each horizon, calibrated on days they have not seen."""
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -209,7 +210,10 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
 @lru_cache(maxsize=8)
 def _spec(spec_json: str) -> MlSpec:
     """Parsed once a process, and never part of a stored model."""
-    return MlSpec.model_validate_json(spec_json)
+    stored = json.loads(spec_json)
+    # Models of before had the vehicles of a target there; a forecast does not ask for them.
+    stored["protocol"].pop("min_vehicles", None)
+    return MlSpec.model_validate_json(json.dumps(stored))
 
 
 @lru_cache(maxsize=8)

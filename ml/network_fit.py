@@ -106,7 +106,7 @@ class _Past:
         truth, roads = self._observations.truth, self._seen.roads
         target = windows + truth.windows_in(horizon_minutes)
         ratio = truth.cells[:, truth.columns(target)] / roads.free_flow_speed_kmh[:, np.newaxis]
-        ratio[:, target >= self._end] = np.nan
+        ratio[:, ~self._observations.passed(target, self._end)] = np.nan
         congested = np.where(
             np.isnan(ratio), np.nan, ratio < self._spec.label.congested_below_ratio
         )

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from ml.columns import Booleans, Floats
 from ml.measures import Forecast, Outcome, measured
+from ml.targets import target_rows
 from specs.arrow import arrow_schema
 from specs.loader import Specs
 
@@ -41,9 +42,9 @@ def outcomes(scores: pa.Table, silver: pa.Table, specs: Specs) -> pa.Table:
 
     Args:
         scores: rows of ``gold.congestion_scores``.
-        silver: rows of ``silver.segment_metric`` of the scores' windows and their targets; those
-            of other windows than the primary do not count.
-        specs: the primary window, the label's column and the table's schema.
+        silver: rows of ``silver.segment_metric`` of the scores' windows and their targets, see
+            `ml.targets.needed_rows`; others do not count.
+        specs: the windows, the targets, the label's column and the table's schema.
 
     Returns:
         One row of ``gold.score_outcome`` a score whose target was truly observed, sorted by key.
@@ -52,15 +53,14 @@ def outcomes(scores: pa.Table, silver: pa.Table, specs: Specs) -> pa.Table:
     schema = arrow_schema(specs.tables["gold.score_outcome"])
     primary = pc.equal(silver["window_seconds"], specs.transforms.primary.size_seconds)
     seen = pc.and_(primary, pc.greater(silver["observation_count"], 0))
-    known = _plain_ids(silver.filter(seen)).select(
-        ["segment_id", "window_start", "is_congested", specs.ml.label.column]
-    )
-    now = known.select(["segment_id", "window_start", "is_congested"]).rename_columns(
+    now = _plain_ids(silver.filter(seen))
+    now = now.select(["segment_id", "window_start", "is_congested"]).rename_columns(
         ["segment_id", "window_start", "is_congested_now"]
     )
-    target = known.rename_columns(
-        ["segment_id", "target_start", "is_congested", "speed_kmh_observed"]
-    )
+    target = _plain_ids(target_rows(silver, specs))
+    target = target.select(
+        ["segment_id", "window_start", "is_congested", specs.ml.label.column]
+    ).rename_columns(["segment_id", "target_start", "is_congested", "speed_kmh_observed"])
     joined = (
         _plain_ids(scores)
         .join(target, ["segment_id", "target_start"], join_type="inner")

@@ -67,6 +67,21 @@ def _silver_faults(specs: Specs) -> Iterator[str]:
             yield f"ml.yaml: horizon {horizon} min is not a multiple of the primary window"
 
 
+def _target_faults(specs: Specs) -> Iterator[str]:
+    primary = specs.transforms.primary
+    windows = {window.id: window for window in specs.transforms.windows}
+    for target in specs.ml.targets:
+        window, source = windows.get(target.window), specs.sources.get(target.source)
+        if source is None:
+            yield f"ml.yaml: targets name source {target.source}, which specs/sources lacks"
+        elif source.readings and source.readings.columns.vehicle_count is None:
+            yield f"ml.yaml: targets ask for vehicles, which {target.source} does not count"
+        if window is None:
+            yield f"ml.yaml: targets name window {target.window}, which transforms.yaml lacks"
+        elif window.slide_seconds != primary.slide_seconds:
+            yield f"ml.yaml: target window {window.id} does not begin where primary windows do"
+
+
 def _ops_faults(specs: Specs) -> Iterator[str]:
     for metric in specs.ops.metrics:
         for label in metric.labels:
@@ -115,9 +130,11 @@ def _alert_faults(specs: Specs) -> Iterator[str]:
 def _view_faults(specs: Specs) -> Iterator[str]:
     for name in sorted(set(specs.views) & set(specs.tables)):
         yield f"schemas/views: {name} is a table too"
+    windows = {window.id for window in specs.transforms.windows}
+    known = tuple(target for target in specs.ml.targets if target.window in windows)
     for view in specs.views.values():
         try:
-            view.sql(specs.transforms)
+            view.sql(specs.transforms, known)
         except (KeyError, IndexError, ValueError) as error:
             yield f"schemas/views/{view.view}.yaml: the query has no parameter {error}"
         for parameter in view.parameters:
@@ -132,7 +149,8 @@ def _view_faults(specs: Specs) -> Iterator[str]:
 def faults(specs: Specs) -> list[str]:
     """Every contradiction between the spec files, one line each; empty if they agree."""
     found = [
-        *_flow_faults(specs), *_silver_faults(specs), *_ops_faults(specs), *_view_faults(specs),
+        *_flow_faults(specs), *_silver_faults(specs), *_target_faults(specs),
+        *_ops_faults(specs), *_view_faults(specs),
         *evolution_faults(specs),
     ]  # fmt: skip
     derived = {kept.table for table in specs.tables.values() if (kept := history_of(table))}

@@ -14,7 +14,7 @@ from specs.rule_sql import broken_where, in_words
 from specs.rules import Expectation, RowRule, tidy
 from specs.system import Sla
 from specs.tables import Column, TableSpec, TopicSpec
-from specs.views import ViewSpec
+from specs.views import TRINO_TYPES, ViewSpec
 
 API_VERSION = "v3.2.0"
 PROMISES = {"bronze": ("throughput", "reliability"), "gold": ("freshness",)}
@@ -34,10 +34,7 @@ SIMPLE: dict[pa.DataType, Part] = {
     pa.date32(): {"logicalType": "date"},
     pa.binary(): {"logicalType": "string", "logicalTypeOptions": {"format": "binary"}},
 }  # fmt: skip
-TRINO = {
-    "varchar": "string", "bigint": "long", "integer": "integer", "double": "double",
-    "boolean": "boolean", "date": "date", "timestamp(3) with time zone": "timestamp",
-}  # fmt: skip
+TRINO = {kind: name for name, kind in TRINO_TYPES.items()}
 """The specs' name of a view's column type, which is Trino's."""
 
 

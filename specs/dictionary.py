@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from specs.beliefs import beliefs_of
 from specs.loader import Specs
 from specs.rule_sql import in_words
 from specs.rules import Expectation, tidy
@@ -82,6 +83,12 @@ def _of_table(table: TableSpec, specs: Specs) -> Iterator[str]:
     yield from _rules(table)
     if (history := history_of(table)) is not None:
         yield from (f"`{history.table}` has the same columns: {history.description}", "")
+    if (beliefs := beliefs_of(table)) is not None:
+        since, until = beliefs.columns[-2:]
+        yield from (
+            f"`{beliefs.view}` (view) has the same columns, and `{since.name}`, `{until.name}`:"
+            f" {beliefs.description}", "",
+        )  # fmt: skip
 
 
 def _of_view(view: ViewSpec) -> Iterator[str]:
@@ -116,6 +123,7 @@ def _of_topic(topic: TopicSpec) -> Iterator[str]:
 def data_dictionary(specs: Specs) -> str:
     """The page: layer by layer its tables and views, then the topics."""
     histories = {kept.table for one in specs.tables.values() if (kept := history_of(one))}
+    beliefs = {view.view for one in specs.tables.values() if (view := beliefs_of(one))}
     lines = ["# Data dictionary", "", INTRODUCTION]
     for layer, title in LAYERS.items():
         lines += [f"## {title}", ""]
@@ -123,7 +131,7 @@ def data_dictionary(specs: Specs) -> str:
             if name.split(".")[0] == layer and name not in histories:
                 lines += _of_table(specs.tables[name], specs)
         for name in sorted(specs.views):
-            if name.split(".")[0] == layer:
+            if name.split(".")[0] == layer and name not in beliefs:
                 lines += _of_view(specs.views[name])
     lines += ["## Topics", ""]
     for name in sorted(specs.topic_versions):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from specs.beliefs import beliefs_of
 from specs.loader import Specs
 from specs.tables import history_of
 
@@ -100,8 +101,10 @@ def contents(specs: Specs) -> dict[str, Content]:
     for versions in specs.topic_versions.values():
         for topic in versions:
             files[f"schemas/topics/{topic.topic}.v{topic.version}.yaml"] = topic
+    beliefs = {view.view for table in specs.tables.values() if (view := beliefs_of(table))}
     for view in specs.views.values():
-        files[f"schemas/views/{view.view}.yaml"] = view
+        if view.view not in beliefs:
+            files[f"schemas/views/{view.view}.yaml"] = view
     said = {name: model.model_dump(mode="json", by_alias=True) for name, model in files.items()}
     users = [user.model_dump(mode="json") for user in specs.access.values()]
     return {**said, "access.yaml": {"users": users}}

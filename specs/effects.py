@@ -95,6 +95,7 @@ EFFECTS: tuple[tuple[str, Effect], ...] = (
         R, "its road segments say something else", ("segments", "silver", "model", "gold"))),
     ("schemas/tables/*:settled_by", Effect(
         B, "files of the table lie in other folders: make it anew")),
+    ("schemas/tables/*:ordered_by", Effect(C, "files are ordered so when they are next compacted")),
     ("schemas/tables/*:context*", RUN),
     ("schemas/topics/*:producers", RUN),
     ("schemas/topics/*:consumers", WORDS),

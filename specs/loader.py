@@ -9,6 +9,7 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from specs.beliefs import beliefs_of
 from specs.errors import SpecError
 from specs.ml import MlSpec
 from specs.ops import OpsSpec
@@ -91,8 +92,9 @@ def load_specs(folder: Path = SPECS_FOLDER) -> Specs:
         for name in written
     }
     tables = _load_folder(folder / "schemas" / "tables", TableSpec)
-    tables += [kept for table in tables if (kept := history_of(table)) is not None]
     views = _load_folder(folder / "schemas" / "views", ViewSpec)
+    views += [view for table in tables if (view := beliefs_of(table)) is not None]
+    tables += [kept for table in tables if (kept := history_of(table)) is not None]
     sources = _load_folder(folder / "sources", SourceSpec)
     return Specs(
         folder=folder,

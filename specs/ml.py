@@ -91,11 +91,16 @@ class Network(SpecModel):
     ridge_rows: float = Field(gt=0)
 
 
-class MinVehicles(SpecModel):
-    """How many vehicles a target window of one source needs, to count as observed."""
+class SourceTarget(SpecModel):
+    """What a target of one source is, where few vehicles pass in a primary window.
+
+    The window of that id of transforms.yaml which begins where the primary window would; it counts
+    as observed from ``min_vehicles`` on.
+    """
 
     source: Identifier
-    vehicles: int = Field(ge=1)
+    window: Identifier
+    min_vehicles: int = Field(ge=1)
 
 
 class Protocol(SpecModel):
@@ -104,13 +109,11 @@ class Protocol(SpecModel):
     Attributes:
         max_age_minutes: a row counts if its newest true observation was in a window that started
             less than this before its own window's end.
-        min_vehicles: sources whose windows of few vehicles are too uncertain to judge by.
         bootstrap_samples: resamples of whole local days.
         bootstrap_interval: share of the resamples that an interval holds.
     """
 
     max_age_minutes: int = Field(gt=0)
-    min_vehicles: tuple[MinVehicles, ...] = ()
     bootstrap_samples: int = Field(ge=0)
     bootstrap_interval: float = Field(gt=0, lt=1)
 
@@ -208,6 +211,7 @@ class MlSpec(SpecModel):
     horizons_minutes: tuple[int, ...] = Field(min_length=1)
     lead_time: Literal["window_start to target_start"]
     label: Label
+    targets: tuple[SourceTarget, ...] = ()
     features: tuple[Feature, ...] = Field(min_length=1)
     profile: Profile
     network: Network

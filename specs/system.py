@@ -1,10 +1,13 @@
 """Components, flows and service-level agreements."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from specs.model import Identifier, SpecModel
+
+SPEC_VERSION = 1
+"""Of the spec files' form: what may stand in them, not what does."""
 
 
 class Component(SpecModel):
@@ -36,12 +39,20 @@ class Sla(SpecModel):
     description: str
 
 
+def _known(version: int) -> int:
+    if version > SPEC_VERSION:
+        raise ValueError(
+            f"{version} is newer than {SPEC_VERSION}, the last that this release knows"
+        )
+    return version
+
+
 class SystemSpec(SpecModel):
     """The whole on one page."""
 
     name: str
     kind: str
-    spec_version: int
+    spec_version: Annotated[int, AfterValidator(_known)]
     components: tuple[Component, ...]
     flows: tuple[Flow, ...]
     slas: tuple[Sla, ...]

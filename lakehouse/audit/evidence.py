@@ -6,8 +6,11 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
+from pyarrow.dataset import partitioning
 
 from lakehouse.audit.check import Check
+from lakehouse.bucket import S3Path
+from lakehouse.location import Place
 from lakehouse.sql_text import quoted
 from lakehouse.tables import Lake, LakeTable
 from specs.errors import SpecError
@@ -53,6 +56,7 @@ class Evidence:
         self._engine = duckdb.connect()
         self._engine.execute("SET TimeZone = 'UTC'")
         self.files: dict[str, list[str]] = {}
+        self.lost: list[str] = []
         for view in views:
             self._show(view, lake.table(VIEWS[view]))
         for name, columns in EXPIRED.items():
@@ -62,10 +66,18 @@ class Evidence:
         """Make the Parquet files that are there a view; `file_check` counts those that are not."""
         table.refresh()
         self.files[view] = table.files()
-        present = [path for path in self.files[view] if Path(path).exists()]
+        there = _present(table.folder, self.files[view])
+        self.lost += [path for path in self.files[view] if path not in there]
+        present = [path for path in self.files[view] if path in there]
         self._engine.register(f"{view}_schema", table.schema.empty_table())
         query = f"CREATE TEMP VIEW {view} AS SELECT * FROM {view}_schema"
-        if present:
+        if present and isinstance(table.folder, S3Path):
+            kinds = pa.schema([table.schema.field(name) for name in table.partition_by])
+            laid_out = {"partitioning": partitioning(kinds, flavor="hive")} if len(kinds) else {}
+            rows = table.folder.dataset(present, schema=table.schema, **laid_out)
+            self._engine.register(f"{view}_rows", rows)
+            query += f" UNION ALL BY NAME SELECT * FROM {view}_rows"
+        elif present:
             paths = ", ".join(quoted(path) for path in present)
             kinds = {column.name: SQL_TYPES[column.type] for column in table.spec.columns
                      if column.name in table.partition_by}  # fmt: skip
@@ -80,9 +92,9 @@ class Evidence:
     def file_check(self) -> Check:
         """Every data file that a snapshot names is there, once."""
         named = [path for paths in self.files.values() for path in paths]
-        lost = [Path(path).name for path in named if not Path(path).exists()]
+        lost = sorted(path.rsplit("/", 1)[-1] for path in self.lost)
         return Check("data files that the Delta logs name", len(named), len(named) - len(lost),
-                     tuple(sorted(lost)[:EXAMPLES]))  # fmt: skip
+                     tuple(lost[:EXAMPLES]))  # fmt: skip
 
     def __enter__(self) -> Self:
         """Return the evidence itself."""
@@ -135,6 +147,13 @@ class Evidence:
             f" FROM ({faults}) AS found(fault)"
         )[0]
         return Check(name, total, total - int(count), _texts(examples))
+
+
+def _present(folder: Place, paths: list[str]) -> set[str]:
+    """Those of a table's data files that are there."""
+    if isinstance(folder, S3Path):
+        return folder.files()
+    return {path for path in paths if Path(path).exists()}
 
 
 def _texts(examples: Sequence[object] | None) -> tuple[str, ...]:

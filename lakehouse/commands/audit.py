@@ -1,12 +1,11 @@
 """`traffic audit`: the proof that no reading was lost or counted twice."""
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.commands.kafka import Json
+from lakehouse.commands.answer import Json, print_json
 
 if TYPE_CHECKING:
     from lakehouse.audit import Check
@@ -54,24 +53,25 @@ def audit(as_json: Json = False, without_models: WithoutModels = False) -> None:
     from ingestion.topic_reader import read_topic
     from ingestion.topics import TopicAdmin
     from lakehouse.audit import proof
-    from lakehouse.services import kafka_bootstrap
+    from lakehouse.kafka_grants import OPERATOR
+    from lakehouse.services import kafka_access
     from lakehouse.settings import Settings
     from lakehouse.tables import Lake
     from specs.loader import load_specs
 
     settings = Settings()
     lake = Lake(settings.lake, load_specs())
-    retry, bootstrap = lake.specs.ops.retries.unavailable, kafka_bootstrap(settings)
+    retry, kafka = lake.specs.ops.retries.unavailable, kafka_access(settings, OPERATOR)
     topic = lake.specs.topics["traffic_event"].topic
-    with TopicAdmin(bootstrap, retry) as admin:
+    with TopicAdmin(kafka, retry) as admin:
         offsets = {p.partition: (p.begin, p.end) for p in admin.offsets([topic])}
-    records = read_topic(bootstrap, topic, offsets, patience_seconds(retry))
+    records = read_topic(kafka, topic, offsets, patience_seconds(retry))
     models = None if without_models else _registered(settings, lake.specs)
     checks = proof(lake, offsets, records, models)
     audit_ok = all(check.is_ok for check in checks)
     if as_json:
         rows = [{**check.__dict__, "is_ok": check.is_ok} for check in checks]
-        print(json.dumps({"audit_ok": audit_ok, "checks": rows}))
+        print_json({"audit_ok": audit_ok, "checks": rows})
     else:
         _show(checks)
     sys.exit(0 if audit_ok else 1)

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from lakehouse.commands.answer import Json
+
 app = typer.Typer(no_args_is_help=True, help="Measure throughput and freshness on this machine.")
 
-Json = Annotated[bool, typer.Option("--json", help="The result as one JSON object.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every reading.")]
 
 
@@ -222,6 +223,20 @@ def retrain(as_json: Json = False) -> None:
 
     _clean_up_on_signals()
     sys.exit(finish("retrain", measure(), as_json=as_json))
+
+
+@app.command("help")
+def help_time(
+    repetitions: Annotated[int, typer.Option(min=1, help="Calls that count.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Time `traffic --help`: the CPU that it takes, which what runs beside it hardly changes."""
+    from benchmarks.help_time import measure
+    from benchmarks.report import goals, show
+    from specs.loader import load_specs
+
+    result = measure(repetitions)
+    show(result, goals(load_specs().system.slas, "help", result), as_json=as_json)
 
 
 @app.command("keep")

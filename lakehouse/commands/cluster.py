@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lakehouse.deploy.cluster import Program
+    from lakehouse.runtime.server import Launch
 
 app = typer.Typer(no_args_is_help=True, help="A Spark cluster's master and workers.")
 
@@ -40,6 +40,6 @@ def worker(
     _become(cluster.worker(Settings(), name, url, cores=cores, memory=memory))
 
 
-def _become(program: "Program") -> None:
+def _become(program: "Launch") -> None:
     """Run in this process's place, so that who started us ends it."""
     os.execve(program.command[0], program.command, program.environment)  # noqa: S606  (no shell)

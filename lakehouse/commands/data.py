@@ -1,7 +1,7 @@
 """`traffic segment|silver|gold`: work on the tables outside the stream."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,6 +41,18 @@ def _range(start: datetime, end: datetime) -> "Range":
     return Range(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
 
 
+def _has_readings(lake: "Lake", asked: "Range") -> bool:
+    """Whether bronze has a reading that may belong to a window which starts in ``asked``."""
+    import pyarrow.compute as pc
+
+    end = asked.end + timedelta(seconds=lake.specs.transforms.longest_seconds)
+    date, moment = pc.field("event_date"), pc.field("event_time")
+    days = (date >= asked.start.date()) & (date <= end.date())
+    within = days & (moment >= asked.start) & (moment < end)
+    bronze = lake.table("bronze.traffic_event").dataset()
+    return bool(bronze.head(1, columns=["event_time"], filter=within).num_rows)
+
+
 def _known(source: str | None, lake: "Lake") -> str | None:
     from specs.errors import WrongInput
 
@@ -52,22 +64,24 @@ def _known(source: str | None, lake: "Lake") -> str | None:
 
 def _silver_job(settings: "Settings", lake: "Lake", source: str | None = None) -> "SilverRecompute":
     from lakehouse.jobs.recompute import SilverRecompute
+    from lakehouse.kafka_grants import OPERATOR
     from lakehouse.publish import KafkaPublisher
-    from lakehouse.services import kafka_bootstrap
+    from lakehouse.services import kafka_access
     from lakehouse.spark import session
 
-    publisher = KafkaPublisher(kafka_bootstrap(settings))
+    publisher = KafkaPublisher(kafka_access(settings, OPERATOR))
     return SilverRecompute(session(settings), lake, publisher, source)
 
 
 def _gold_job(settings: "Settings", lake: "Lake", source: str | None = None) -> "GoldRecompute":
     from lakehouse.jobs.recompute import GoldRecompute
+    from lakehouse.kafka_grants import OPERATOR
     from lakehouse.publish import KafkaPublisher
-    from lakehouse.services import kafka_bootstrap, mlflow_uri
+    from lakehouse.services import kafka_access, mlflow_uri
     from ml.registry import champion
 
     model = champion(mlflow_uri(settings), lake.specs)
-    return GoldRecompute(lake, model, KafkaPublisher(kafka_bootstrap(settings)), source)
+    return GoldRecompute(lake, model, KafkaPublisher(kafka_access(settings, OPERATOR)), source)
 
 
 @segment.command("load")
@@ -95,8 +109,11 @@ def silver_recompute(start: From, end: To, source: Source = None) -> None:
     logs.tell_events()
     asked = _range(start, end)
     settings, lake = open_lake()
-    job = _silver_job(settings, lake, _known(source, lake))
-    print(json.dumps({"rows_written": job.recompute(asked)}))
+    source = _known(source, lake)
+    written = 0
+    if _has_readings(lake, asked):  # Spark takes seconds to start
+        written = _silver_job(settings, lake, source).recompute(asked)
+    print(json.dumps({"rows_written": written}))
 
 
 @silver.command("reconcile")
@@ -107,8 +124,8 @@ def silver_reconcile() -> None:
     logs.tell_events()
     settings, lake = open_lake()
     reconciler = Reconciler(
-        lake, settings.checkpoints / "stream",
-        _silver_job(settings, lake), lambda: _gold_job(settings, lake),
+        lake, settings.stream_checkpoint,
+        lambda: _silver_job(settings, lake), lambda: _gold_job(settings, lake),
     )  # fmt: skip
     print(json.dumps({"rows_written": reconciler.reconcile(with_open=True)}))
 

@@ -49,6 +49,38 @@ def door() -> None:
     print(f"certificate and hashes in {home.folder}", file=sys.stderr)
 
 
+@app.command("kafka-key")
+def kafka_key(
+    trusted: Annotated[Path, typer.Argument(help="Folder of what clients may see.")],
+) -> None:
+    """Write the key of Kafka's brokers to its folder, and the certificate alone to TRUSTED."""
+    from lakehouse.deploy.kafka import write_key
+    from lakehouse.kafka_home import kafka_home
+    from lakehouse.settings import Settings
+
+    home = kafka_home(Settings())
+    write_key(home, trusted)
+    print(f"key in {home.folder}, certificate in {trusted}", file=sys.stderr)
+
+
+@app.command("kafka-users")
+def kafka_users() -> None:
+    """Have Kafka know its users, and what each may do, by the specs; needs the brokers' key.
+
+    The passwords come as KAFKA_PASSWORD_<USER>.
+    """
+    from lakehouse.deploy.kafka import BROKERS, keep_users
+    from lakehouse.kafka_grants import grants, users
+    from lakehouse.kafka_home import kafka_home
+    from lakehouse.runtime.kafka_users import KafkaDoor
+    from lakehouse.settings import Settings
+    from specs.loader import load_specs
+
+    specs = load_specs()
+    keep_users(KafkaDoor(BROKERS, kafka_home(Settings())), specs, os.environ)
+    print(f"{len(users(specs))} users, {len(grants(specs))} grants", file=sys.stderr)
+
+
 @app.command()
 def register() -> None:
     """Have every table and view of the specs in the Trino that TRAFFIC_TRINO_URL names."""

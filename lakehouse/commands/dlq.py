@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse.commands.kafka import Json
+from lakehouse.commands.answer import Json, print_json
 
 if TYPE_CHECKING:
     from ingestion.dead_letter_query import DeadLetterFilter
@@ -65,7 +65,7 @@ def dlq_list(  # noqa: PLR0913, PLR0917 (one a command-line option)
              "resolved_at", "resolution"]  # fmt: skip
     rows = found.select(names).to_pylist()
     if as_json:
-        print(json.dumps([{name: _plain(row[name]) for name in names} for row in rows]))
+        print_json([{name: _plain(row[name]) for name in names} for row in rows])
         return
     for row in rows:
         state = "resolved" if row["resolved_at"] else "unresolved"
@@ -83,7 +83,7 @@ def dlq_summary(since: Since = None, until: Until = None, as_json: Json = False)
     _, lake = open_lake()
     found = dead_letter_counts(lake, _filter(None, None, since, until))
     if as_json:
-        print(json.dumps(found))
+        print_json(found)
         return
     print(f"{found['records']} dead letters, {found['unresolved']} of them unresolved")
     for key in ("by_rule", "by_source"):
@@ -95,8 +95,9 @@ def dlq_summary(since: Since = None, until: Until = None, as_json: Json = False)
 def dlq_show(
     partition: Annotated[int, typer.Argument(min=0)],
     offset: Annotated[int, typer.Argument(min=0)],
+    as_json: Json = False,
 ) -> None:
-    """Show one dead letter whole, as JSON; bytes that are no text are escaped."""
+    """Show one dead letter whole; bytes that are no text are escaped."""
     from ingestion.dead_letter_query import DeadLetterFilter, dead_letters
     from lakehouse.commands.data import open_lake
     from specs.errors import WrongInput
@@ -104,7 +105,12 @@ def dlq_show(
     _, lake = open_lake()
     for row in dead_letters(lake, DeadLetterFilter()).to_pylist():
         if (row["partition"], row["offset"]) == (partition, offset):
-            print(json.dumps({name: _plain(value) for name, value in row.items()}, indent=2))
+            found = {name: _plain(value) for name, value in row.items()}
+            if as_json:
+                print_json(found)
+                return
+            for name, value in found.items():
+                print(f"{name:<16} {value}")
             return
     raise WrongInput(
         f"no dead letter at partition {partition} offset {offset}; see `traffic dlq list`"

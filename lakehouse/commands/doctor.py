@@ -1,15 +1,12 @@
 """`traffic doctor`: is this machine fit, and what to do where it is not."""
 
-from typing import Annotated
-
 import typer
 
+from lakehouse.commands.answer import Json, print_json
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one array.")] = False,
-) -> None:
+
+def doctor(as_json: Json = False) -> None:
     """Look at machine, Java, ports, disk; exit 1 if a need is missing."""
-    import json
     from dataclasses import asdict
 
     from lakehouse.doctor import findings
@@ -17,7 +14,7 @@ def doctor(
 
     found = findings(Settings())
     if as_json:
-        print(json.dumps([asdict(one) for one in found], indent=2))
+        print_json([asdict(one) for one in found])
     else:
         for one in found:
             print(f"{one.state:<8} {one.what:<22} {one.found}")

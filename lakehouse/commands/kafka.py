@@ -3,9 +3,12 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from lakehouse.kafka_access import KafkaAccess
 
 Bootstrap = Annotated[
     str | None,
@@ -13,17 +16,14 @@ Bootstrap = Annotated[
         envvar="TRAFFIC_KAFKA_BOOTSTRAP", help="Kafka as HOST:PORT; by default the embedded one."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="The result as one JSON object.")]
 
 
-def kafka_address(bootstrap: str | None) -> str:
-    """Address that was given, else that of the embedded broker."""
-    if bootstrap is not None:
-        return bootstrap
-    from lakehouse.services import kafka_bootstrap
+def kafka_at(bootstrap: str | None, service: str) -> "KafkaAccess":
+    """The address that was given, else that of the embedded broker, for one of our services."""
+    from lakehouse.services import kafka_access
     from lakehouse.settings import Settings
 
-    return kafka_bootstrap(Settings())
+    return kafka_access(Settings(), service, bootstrap)
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """`traffic lineage`: OpenLineage events of what was landed, streamed, trained and scored."""
 
-import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.commands.kafka import Json
+from lakehouse.commands.answer import Json, print_json
 
 if TYPE_CHECKING:
     from lakehouse.lineage import Told
@@ -49,8 +48,10 @@ def emit(
     places = Places(lake, settings.kafka_bootstrap or "embedded", settings.mlflow_uri or "mlflow")
     count = emit_events((event for run in found for event in events(run, places)), target)
     _keep(folder, reached)
-    told = {"runs": len(found), "events": count, "to": target}
-    print(json.dumps(told) if as_json else f"{len(found)} runs, {count} events to {target}")
+    if as_json:
+        print_json({"runs": len(found), "events": count, "to": target})
+    else:
+        print(f"{len(found)} runs, {count} events to {target}")
 
 
 def _registry(settings: "Settings") -> str | None:

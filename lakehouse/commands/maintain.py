@@ -1,18 +1,19 @@
 """`traffic maintain`: keeps the tables small, beside the running stream."""
 
-import json
 import sys
 import time
 from typing import Annotated
 
 import typer
 
+from lakehouse.commands.answer import Json, print_json
+
 
 def maintain(
     every: Annotated[
         float | None, typer.Option(min=1, help="Again after so many seconds; by default once.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a run.")] = False,
+    as_json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
 ) -> None:
     """Compact, checkpoint, clean, vacuum and expire; all may go on."""
@@ -30,11 +31,11 @@ def maintain(
         if time.monotonic() < due:
             time.sleep(0.2)
             continue
-        done = job(lake, settings.checkpoints / "stream", now())
+        done = job(lake, settings.stream_checkpoint, now())
         if quiet:
             pass
         elif as_json:
-            print(json.dumps({upkeep.table: upkeep.__dict__ for upkeep in done}), flush=True)
+            print_json({upkeep.table: upkeep.__dict__ for upkeep in done})
         else:
             for upkeep in done:
                 print(
@@ -43,7 +44,7 @@ def maintain(
                     f" {upkeep.cleaned_log_files} cleaned, {upkeep.expired_rows} rows expired"
                     f" {upkeep.postponed}".rstrip()
                 )
-            sys.stdout.flush()
+        sys.stdout.flush()
         if every is None:
             return
         due += every

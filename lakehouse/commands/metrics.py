@@ -15,10 +15,13 @@ def metrics() -> None:
 @app.command()
 def serve() -> None:
     """Export what no process of the pipeline can tell: tables, lag, dead letters, disk."""
+    from functools import partial
+
     from lakehouse.exporter.loop import Exporter
+    from lakehouse.kafka_grants import EXPORTER
     from lakehouse.metrics import Metrics
     from lakehouse.metrics.endpoint import exposed
-    from lakehouse.services import kafka_bootstrap
+    from lakehouse.services import kafka_access
     from lakehouse.settings import Settings
     from lakehouse.signals import stop_on_signals
     from lakehouse.tables import Lake
@@ -28,7 +31,8 @@ def serve() -> None:
     stopped = stop_on_signals()
     told = Metrics(specs.ops, "exporter")
     lake = Lake(settings.lake, specs, told)
-    exporter = Exporter(lake, settings.checkpoints / "stream", lambda: kafka_bootstrap(settings))
+    kafka = partial(kafka_access, settings, EXPORTER)
+    exporter = Exporter(lake, settings.stream_checkpoint, kafka)
 
     with (
         quiet_kafka(),

@@ -1,6 +1,5 @@
 """`traffic model`: train the congestion model, judge it, and choose which one scores."""
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse import logs
+from lakehouse.commands.answer import Json, print_json
 from lakehouse.commands.model_choice import compare, promote, quality, refresh, rollback
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="The congestion model.")
 for command in (quality, compare, promote, rollback, refresh):
     app.command()(command)
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 NOT_DUE = 3
 """Exit code of `due --exit-code`: neither a failure nor wrong input."""
 Model = Annotated[str, typer.Option(help="Alias or version in the registry.")]
@@ -95,7 +94,7 @@ def due(
     known = standing(lake, mlflow_uri(settings))
     decision = decide(known, lake.specs.ops.retraining, at=now())
     if as_json:
-        print(json.dumps({**asdict(decision), **asdict(known)}, default=str))
+        print_json({**asdict(decision), **asdict(known)})
     else:
         print(f"{'due' if decision.is_due else 'not due'}: {decision.reason}")
     if exit_code and not decision.is_due:
@@ -146,7 +145,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  (each is an option)
     page, figures = found.write(report or settings.home / "reports")
     run = _logged(specs, settings, found, (page, figures))
     if as_json:
-        print(json.dumps({**found.figures, "report": str(page), "mlflow_run": run}))
+        print_json({**found.figures, "report": str(page), "mlflow_run": run})
         return
     from rich.console import Console
 
@@ -167,7 +166,7 @@ def _history(  # noqa: PLR0913
     """Silver of the lake or of the source's files, and the time to judge."""
     from ingestion.source_silver import observed_time, source_silver
     from ingestion.sources import DATA_FOLDER, Selection
-    from lakehouse.jobs.evaluation import History, judged_time
+    from lakehouse.jobs.evaluation import COLUMNS, History, judged_time
     from lakehouse.tables import Lake
     from specs.errors import WrongInput
 
@@ -179,7 +178,8 @@ def _history(  # noqa: PLR0913
     selection = Selection(data or DATA_FOLDER, files, since, end)
     times = observed_time(specs, source, selection)
     first, past = judged_time(times, specs, start, end)
-    made = source_silver(specs, source, selection, free_flow_until=first)
+    columns = [*COLUMNS, specs.ml.label.column]
+    made = source_silver(specs, source, selection, free_flow_until=first, columns=columns)
     return History(made.metrics, made.segments), first, past
 
 
@@ -214,7 +214,7 @@ def _utc(moment: datetime | None) -> datetime | None:
 def _print(name: str, version: int, aliases: list[str], metrics: "Metrics", as_json: bool) -> None:
     if as_json:
         made = {"model_name": name, "model_version": version, "aliases": aliases}
-        print(json.dumps({**made, "metrics": metrics}))
+        print_json({**made, "metrics": metrics})
         return
     from rich.console import Console
 

@@ -1,11 +1,11 @@
 """`traffic model`: what scores taught, and which model scores next."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+from lakehouse.commands.answer import Json, print_json
+
 CHALLENGER = "challenger"
 NOTHING_DONE = 3
 """Exit code with `--exit-code`: neither a failure nor wrong input."""
@@ -31,7 +31,7 @@ def quality(
     found = ModelGuard(lake, uri).look(act=act)
     drift = live_drift(lake, uri)
     if as_json:
-        print(json.dumps({**found.plain(), "drift": drift}))
+        print_json({**found.plain(), "drift": drift})
         return
     print(f"{found.outcomes_written} outcomes written; champion is version {found.champion}")
     for horizon, measured in found.quality.items():
@@ -140,7 +140,7 @@ def _verdict(model: str = CHALLENGER) -> dict[str, Any]:
 
 def _tell(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(found))
+        print_json(found)
         return
     for name, value in found.items():
         if isinstance(value, dict):

@@ -1,6 +1,5 @@
 """`traffic produce`: readings into Kafka, replayed or simulated."""
 
-import json
 import sys
 import time
 from datetime import UTC, datetime
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lakehouse.commands.kafka import Bootstrap, Json, kafka_address, quiet_kafka
+from lakehouse.commands.answer import Json, print_json
+from lakehouse.commands.kafka import Bootstrap, kafka_at, quiet_kafka
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -146,7 +146,7 @@ def _produce(
     with (
         quiet_kafka(),
         stopping_on_signals() as stopped,
-        KafkaSender(kafka_address(bootstrap), name, retry) as sender,
+        KafkaSender(kafka_at(bootstrap, "producer"), name, retry) as sender,
     ):
         began = time.monotonic()
         paced = pace(records, schedule, SystemClock(stopped))
@@ -164,7 +164,7 @@ def _produce(
         "is_complete": not was_stopped,
     }
     if as_json:
-        print(json.dumps(report))
+        print_json(report)
         return
     for key, value in report.items():
         print(f"{key:20} {value}")

@@ -66,12 +66,14 @@ def report(
 def _kafka_offsets(settings: "Settings", lake: "Lake") -> "Offsets | None":
     """What Kafka holds; None, and a word on stderr, where it does not answer."""
     from ingestion.topics import TopicAdmin
-    from lakehouse.services import kafka_bootstrap
+    from lakehouse.kafka_grants import OPERATOR
+    from lakehouse.services import kafka_access
     from specs.errors import Unavailable
 
     topic = lake.specs.topics["traffic_event"].topic
     try:
-        with TopicAdmin(kafka_bootstrap(settings), lake.specs.ops.retries.unavailable) as admin:
+        kafka = kafka_access(settings, OPERATOR)
+        with TopicAdmin(kafka, lake.specs.ops.retries.unavailable) as admin:
             return {p.partition: (p.begin, p.end) for p in admin.offsets([topic])}
     except Unavailable as error:
         print(f"neither lag nor balance is measured: {error}", file=sys.stderr)

@@ -1,10 +1,12 @@
 """`traffic query`: SQL over the tables, now or as of an earlier moment."""
 
-import json
+import sys
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+
+from lakehouse.commands.answer import Json, print_json
 
 
 def query(
@@ -13,14 +15,19 @@ def query(
         datetime | None,
         typer.Option("--as-of", help="As believed then, UTC: before later corrections."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Run DuckDB SQL over the tables; one JSON object a row."""
+    """Run DuckDB SQL over the tables, without a server."""
     from lakehouse.as_of import query as run
     from lakehouse.settings import Settings
     from lakehouse.tables import Lake
+    from lakehouse.trino.render import show_rows
     from specs.loader import load_specs
 
     lake = Lake(Settings().lake, load_specs())
     moment = None if as_of is None else as_of.replace(tzinfo=UTC)
-    for row in run(lake, sql, moment).to_pylist():
-        print(json.dumps(row, default=str))
+    found = run(lake, sql, moment)
+    if as_json:
+        print_json(found.to_pylist())
+    elif left_out := show_rows(found, sys.stdout):
+        print(f"{left_out:,} more rows; --json shows all", file=sys.stderr)

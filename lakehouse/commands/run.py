@@ -36,17 +36,17 @@ def _reconciliation(
     from lakehouse.jobs.recompute import GoldRecompute, SilverRecompute
     from lakehouse.jobs.reconcile import Reconciler
     from lakehouse.publish import KafkaPublisher
-    from lakehouse.services import kafka_bootstrap, mlflow_uri
+    from lakehouse.services import kafka_access, mlflow_uri
     from lakehouse.tables import Lake
     from specs.errors import Unavailable
     from specs.loader import load_specs
 
     lake = Lake(settings.lake, load_specs(), metrics)
     guard = ModelGuard(lake, mlflow_uri(settings))
-    publisher = KafkaPublisher(kafka_bootstrap(settings))
+    publisher = KafkaPublisher(kafka_access(settings, "stream"))
     silver = SilverRecompute(spark, lake, publisher)
     reconciler = Reconciler(
-        lake, settings.checkpoints / "stream", silver,
+        lake, settings.stream_checkpoint, lambda: silver,
         lambda: GoldRecompute(lake, models.model, publisher),
     )  # fmt: skip
 
@@ -72,7 +72,7 @@ def land(once: Once = False) -> None:
     from ingestion.lander import Lander, LandingPace, Membership
     from lakehouse.metrics import Metrics
     from lakehouse.metrics.endpoint import exposed
-    from lakehouse.services import kafka_bootstrap
+    from lakehouse.services import kafka_access
     from lakehouse.settings import Settings
     from lakehouse.signals import stop_on_signals
     from lakehouse.tables import Lake
@@ -85,7 +85,8 @@ def land(once: Once = False) -> None:
     member = Membership(settings.land_member, settings.land_session_seconds)
     specs = load_specs()
     metrics = Metrics(specs.ops, "lander")
-    lander = Lander(Lake(settings.lake, specs, metrics), kafka_bootstrap(settings), pace, member)
+    kafka = kafka_access(settings, "lander")
+    lander = Lander(Lake(settings.lake, specs, metrics), kafka, pace, member)
     with (
         closing(lander),
         exposed(
@@ -105,7 +106,8 @@ def stream(once: Once = False) -> None:
     from lakehouse.metrics import Metrics
     from lakehouse.metrics.endpoint import exposed
     from lakehouse.publish import KafkaPublisher
-    from lakehouse.services import kafka_bootstrap, mlflow_uri
+    from lakehouse.release import refuse_newer_checkpoint
+    from lakehouse.services import kafka_access, mlflow_uri
     from lakehouse.settings import Settings
     from lakehouse.signals import stop_on_signals
     from lakehouse.spark import session
@@ -119,10 +121,13 @@ def stream(once: Once = False) -> None:
     metrics = Metrics(specs.ops, "stream")
     lake = Lake(settings.lake, specs, metrics)
     models = ModelWatch(mlflow_uri(settings), lake.specs, settings.model_poll_seconds)
-    publisher = KafkaPublisher(kafka_bootstrap(settings))
-    checkpoint = settings.checkpoints / "stream"
+    publisher = KafkaPublisher(kafka_access(settings, "stream"))
+    checkpoint = settings.stream_checkpoint
+    refuse_newer_checkpoint(checkpoint, settings.checkpoints)
     stream = job.Stream(lake, checkpoint, publisher, models)
-    pace = job.StreamPace(settings.stream_trigger_seconds, settings.stream_max_bytes)
+    pace = job.StreamPace(
+        settings.stream_trigger_seconds, settings.stream_max_bytes, settings.stream_small_rows
+    )
     spark = session(settings)
     reconcile = _reconciliation(spark, settings, models, metrics)
     watch_model(metrics, models)

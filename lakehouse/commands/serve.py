@@ -1,6 +1,5 @@
 """`traffic serve` and `traffic api-key`: the API with its live map, and who may ask it."""
 
-import json
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse import logs
-from lakehouse.commands.kafka import Json
+from lakehouse.commands.answer import Json, print_json
 
 if TYPE_CHECKING:
     from lakehouse.serving.keys import KeyStore
@@ -49,7 +48,7 @@ def api_key_list(as_json: Json = False) -> None:
     """List the keys by id; the keys themselves are not kept."""
     keys = _store().keys()
     if as_json:
-        print(json.dumps([key.model_dump(mode="json", exclude={"sha256"}) for key in keys]))
+        print_json([key.model_dump(mode="json", exclude={"sha256"}) for key in keys])
         return
     for key in keys:
         expires = f"{key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "never"

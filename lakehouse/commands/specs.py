@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lakehouse.commands.answer import Json, print_json
+
 app = typer.Typer(no_args_is_help=True, help="The spec files: the truth that the code reads.")
 
 
@@ -15,6 +17,7 @@ def check(
         str | None,
         typer.Option(help="The specs before, a folder or git revision: refuse what breaks them."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Read every spec and hold them against each other."""
     from lakehouse.spec_revision import specs_at
@@ -28,12 +31,14 @@ def check(
     if against is not None:
         with specs_at(against) as before:
             wrong += change_faults(before, found)
+    counts = {name: len(getattr(found, name)) for name in ("tables", "topics", "sources")}
+    if as_json:
+        print_json({"version": found.version, **counts, "faults": wrong})
     if wrong:
         raise SpecError("\n".join(wrong))
-    print(
-        f"specs {found.version}: {len(found.tables)} tables, {len(found.topics)} topics, "
-        f"{len(found.sources)} sources agree"
-    )
+    if not as_json:
+        told = ", ".join(f"{count} {name}" for name, count in counts.items())
+        print(f"specs {found.version}: {told} agree")
 
 
 @app.command()
@@ -41,18 +46,22 @@ def build(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 where a file differs.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Make every file that follows from the specs.
 
     Contracts, JSON Schemas, expectation suites, alerts, dashboards, views, the data dictionary and
     test cases. Prints the names of the files that it wrote or removed.
     """
-    from lakehouse.artifacts import differing, made, write
+    from lakehouse.artifacts import differing, made, refuse_all_but_a_clone, write
     from specs.loader import load_specs
 
+    refuse_all_but_a_clone()
     files = made(load_specs())
     found = differing(files) if check else write(files)
-    for path in found:
+    if as_json:
+        print_json({"is_check": check, "files": found})
+    for path in () if as_json else found:
         print(
             path, "differs from the specs" if check else "written" if path in files else "removed"
         )
@@ -66,11 +75,9 @@ def diff(
     new: Annotated[
         str | None, typer.Argument(help="The specs after; by default those in force.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say what a change of the specs means, and what to make anew."""
-    import json
-
     from lakehouse.artifacts import remade
     from lakehouse.spec_revision import specs_at
     from specs.consequences import changes, steps
@@ -93,7 +100,10 @@ def diff(
         "steps": steps(found),
         "files": files,
     }  # fmt: skip
-    print(json.dumps(told, indent=2) if as_json else _difference(told))
+    if as_json:
+        print_json(told)
+    else:
+        print(_difference(told))
 
 
 @app.command("new-city")
@@ -106,6 +116,7 @@ def new_city(  # noqa: PLR0913, PLR0917  (each is an option)
     speed_unit: Annotated[str | None, typer.Option(help="km/h, mph or m/s.")] = None,
     description: Annotated[str | None, typer.Option(help="One sentence.")] = None,
     attribution: Annotated[str | None, typer.Option(help="Owner and licence.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Draft the spec of a new city from its files.
 
@@ -129,8 +140,12 @@ def new_city(  # noqa: PLR0913, PLR0917  (each is an option)
         for key in open_questions(lines, answers):
             answers[key] = typer.prompt(QUESTIONS[key], default="?", err=True)
         lines = draft(seen, seen_segments, answers)
-    print("\n".join(map(str, lines)))
-    for place in open_places(lines):
+    text, places = "\n".join(map(str, lines)), open_places(lines)
+    if as_json:
+        print_json({"yaml": text, "open": places})
+    else:
+        print(text)
+    for place in places:
         print(f"fill in: {place}", file=sys.stderr)
 
 

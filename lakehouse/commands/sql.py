@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lakehouse.trino.format import Format
+from lakehouse.commands.answer import Json
 
 
 def sql(
@@ -15,7 +15,8 @@ def sql(
         Path | None,
         typer.Option("-f", "--file", help="Run the statements of this file; - is stdin."),
     ] = None,
-    form: Annotated[Format | None, typer.Option("--format", help="By default table.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The answer as CSV.")] = False,
+    as_json: Json = False,
     user: Annotated[
         str | None, typer.Option(help="Who asks; the users are in specs/access.yaml.")
     ] = None,
@@ -24,18 +25,22 @@ def sql(
     from lakehouse.services import trino_url
     from lakehouse.settings import Settings
     from lakehouse.trino.client import Client, Endpoint
-    from lakehouse.trino.render import show
+    from lakehouse.trino.render import Format, show
     from lakehouse.trino.shell import shell
+    from specs.errors import WrongInput
 
+    if as_csv and as_json:
+        raise WrongInput("give --csv or --json, not both")
+    form = Format.CSV if as_csv else Format.JSON if as_json else Format.TABLE
     asked = _statements(statement, file)
     settings = Settings()
     with Client(Endpoint.of(settings, trino_url(settings), user)) as client:
 
         def run(one: str) -> None:
             with client.ask(one) as answer:
-                left_out = show(answer, form or Format.TABLE, sys.stdout)
+                left_out = show(answer, form, sys.stdout)
             if left_out:
-                print(f"{left_out:,} more rows; --format csv shows all", file=sys.stderr)
+                print(f"{left_out:,} more rows; --csv shows all", file=sys.stderr)
 
         if asked is None:
             shell(run, settings.home / "sql_history")

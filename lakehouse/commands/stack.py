@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse.commands.answer import Json, print_json
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,8 +19,8 @@ With = Annotated[
     list[str] | None,
     typer.Option(
         "--with",
-        help="Also pipeline (lander and stream), trino, superset, monitoring or airflow;"
-        " repeatable.",
+        help="Also pipeline (lander and stream), cluster (Spark), trino, superset,"
+        " monitoring or airflow; repeatable.",
     ),
 ]
 Heal = Annotated[
@@ -52,9 +54,7 @@ def down() -> None:
         print(f"{name} stopped")
 
 
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one array.")] = False,
-) -> None:
+def status(as_json: Json = False) -> None:
     """Show how the servers are; exits with 1 unless all are up."""
     from pydantic import TypeAdapter
 
@@ -63,7 +63,7 @@ def status(
 
     found = stack.status(Settings())
     if as_json:
-        print(TypeAdapter(list[stack.Status]).dump_json(found, indent=2).decode())
+        print_json(TypeAdapter(list[stack.Status]).dump_python(found, mode="json"))
     else:
         _print(found)
     if any(server.state != "up" for server in found):

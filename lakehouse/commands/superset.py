@@ -4,16 +4,22 @@ import sys
 
 import typer
 
+from lakehouse.commands.answer import Json, print_json
+
 app = typer.Typer(no_args_is_help=True, help="Dashboards as files; `traffic up` imports them.")
 
 
 @app.command()
-def check() -> None:
+def check(as_json: Json = False) -> None:
     """Say which files of superset/assets are not what Superset holds; exit 1 if there are any."""
     from lakehouse.runtime.superset import compare_assets
     from lakehouse.settings import Settings
 
-    print(compare_assets(Settings()).strip())
+    told = compare_assets(Settings()).strip()
+    if as_json:
+        print_json({"is_same": True, "told": told})
+    else:
+        print(told)
 
 
 @app.command()

@@ -1,11 +1,11 @@
 """`traffic topic`: the topics of Kafka."""
 
-import json
 from typing import Annotated
 
 import typer
 
-from lakehouse.commands.kafka import Bootstrap, Json, kafka_address, quiet_kafka
+from lakehouse.commands.answer import Json, print_json
+from lakehouse.commands.kafka import Bootstrap, kafka_at, quiet_kafka
 
 app = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
 
@@ -21,17 +21,18 @@ def topic_create(
 ) -> None:
     """Create the topics of the specs and their dead-letter topics; those that exist stay."""
     from ingestion.topics import TopicAdmin, wanted_topics
+    from lakehouse.kafka_grants import SETUP
     from specs.loader import load_specs
 
     specs = load_specs()
     with (
         quiet_kafka(),
-        TopicAdmin(kafka_address(bootstrap), specs.ops.retries.unavailable) as admin,
+        TopicAdmin(kafka_at(bootstrap, SETUP), specs.ops.retries.unavailable) as admin,
     ):
         created = admin.create(specs, partitions, replicas)
     present = sorted(wanted_topics(specs) - set(created))
     if as_json:
-        print(json.dumps({"created": created, "present": present}))
+        print_json({"created": created, "present": present})
         return
     for name in created:
         print(f"created {name}")
@@ -51,12 +52,13 @@ def topic_list(
     from dataclasses import asdict
 
     from ingestion.topics import TopicAdmin, wanted_topics
+    from lakehouse.kafka_grants import OPERATOR
     from specs.loader import load_specs
 
     specs = load_specs()
     with (
         quiet_kafka(),
-        TopicAdmin(kafka_address(bootstrap), specs.ops.retries.unavailable) as admin,
+        TopicAdmin(kafka_at(bootstrap, OPERATOR), specs.ops.retries.unavailable) as admin,
     ):
         names = sorted(wanted_topics(specs))
         found = (
@@ -65,7 +67,7 @@ def topic_list(
             else [asdict(row) for name in names for row in admin.lag(group, name)]
         )
     if as_json:
-        print(json.dumps(found))
+        print_json(found)
         return
     for row in found:
         place = f"{row.pop('topic')}/{row.pop('partition')}"

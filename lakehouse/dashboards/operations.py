@@ -122,14 +122,14 @@ def pipeline(_: Specs) -> Board:
                       (Prom(rate(f"{batch}_count", "job"), "{{job}}"),)),
             ),
             (
-                Panel("State", "Memory of the stream's stateful operators.", "bytes",
-                      (Prom("traffic_state_bytes", "{{operator}}"),)),
-                Panel("State rows written", "By the stream's last batch.", "none",
-                      (Prom("traffic_state_rows", "{{operator}}"),)),
+                Panel("State", "Memory of the events that the stream remembers.", "bytes",
+                      (Prom("traffic_state_bytes", "state"),)),
+                Panel("Events remembered", "Younger than the watermark; each counts once.", "none",
+                      (Prom("traffic_state_rows", "events"),)),
                 Panel("Watermark and late rows", "How far the watermark is behind the newest event,"
                       " in seconds, and rows a second that came too late for it.", "none",
                       (Prom("traffic_watermark_delay_seconds", "delay in s"),
-                       Prom(rate("traffic_late_rows_total", "operator"), "late {{operator}}"))),
+                       Prom(rate("traffic_late_rows_total"), "late"))),
             ),
             (
                 Panel("Data files", "Of each table's newest version; `traffic maintain` keeps them"

@@ -12,6 +12,7 @@ from lakehouse.runtime.trino import (
     ONE_NODE,
     PASSWORDS,
     QUIET,
+    S3_KEYS,
     access_control,
     lines,
     password_file,
@@ -26,6 +27,13 @@ HOST = "trino"
 
 INNER_PORT, PORT = 8080, 8443
 METASTORE = "thrift://metastore:9083"
+BUCKETS = {
+    "fs.native-s3.enabled": "true",
+    "s3.endpoint": "${ENV:AWS_ENDPOINT_URL}",
+    "s3.region": "${ENV:AWS_REGION}",
+    "s3.path-style-access": "true",
+    **S3_KEYS,
+}
 HEAP = "1500m"
 ETC, DATA = Path("/etc/trino"), Path("/data/trino")
 DOOR = TrinoHome(Path("/run/trino"))
@@ -55,13 +63,14 @@ def trino_files(specs: Specs) -> dict[str, str]:
         "access-control.config-files": str(ETC / "access-control.properties"),
         "password-authenticator.config-files": str(ETC / "password-authenticator.properties"),
     }
+    catalog = {**DELTA_ON_DISK, **BUCKETS, "hive.metastore.uri": METASTORE}
     made = {
         "node.properties": lines(node),
         "config.properties": lines(config),
         "log.properties": lines(dict.fromkeys(QUIET, "WARN")),
         "access-control.properties": lines(access_control(str(ETC / "rules.json"))),
         "password-authenticator.properties": lines(password_file(str(DOOR.hashes))),
-        f"catalog/{CATALOG}.properties": lines({**DELTA_ON_DISK, "hive.metastore.uri": METASTORE}),
+        f"catalog/{CATALOG}.properties": lines(catalog),
         "rules.json": json.dumps(rules(specs), indent=2) + "\n",
         "jvm.config": "\n".join(("-server", f"-Xmx{HEAP}", *JVM)) + "\n",
     }

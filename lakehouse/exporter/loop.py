@@ -3,13 +3,15 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from deltalake.exceptions import DeltaError
 
 from ingestion.topics import TopicAdmin
+from lakehouse.bucket import outage
 from lakehouse.exporter import parts
 from lakehouse.exporter.parts import Seen
+from lakehouse.kafka_access import Kafka
+from lakehouse.location import Place
 from lakehouse.tables import Lake
 from specs.errors import TrafficError
 from specs.ops import Retry
@@ -39,7 +41,7 @@ SLOW: Mapping[str, Callable[[Seen], None]] = {
 class Exporter:
     """Keeps the metrics of `lakehouse.exporter.parts` up to date."""
 
-    def __init__(self, lake: Lake, checkpoint: Path, kafka: Callable[[], str]) -> None:
+    def __init__(self, lake: Lake, checkpoint: Place, kafka: Callable[[], Kafka]) -> None:
         """Look at ``lake``, the stream's ``checkpoint`` and the Kafka whose address is asked for.
 
         The address is asked for again whenever Kafka does not answer: it may start later.
@@ -77,7 +79,7 @@ class Exporter:
         try:
             take()
         except (TrafficError, DeltaError, OSError) as error:
-            text = str(error).splitlines()[0]
+            text = outage(error) or str(error).splitlines()[0]
             if self._failures.get(part) != text:
                 log.warning("cannot see %s: %s", part, text)
             self._failures[part] = text

@@ -1,6 +1,5 @@
 """What the exporter looks at, a function a part: from the tables to the series of a metric."""
 
-import os
 import shutil
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from ingestion.topics import TopicAdmin
 from lakehouse.delta_log import LOG
 from lakehouse.jobs.checkpoint import told_through
 from lakehouse.jobs.newest import newest_window
+from lakehouse.location import Place
 from lakehouse.metrics import Metrics
 from lakehouse.metrics.commits import BRONZE, landings
 from lakehouse.tables import Lake, LakeTable
@@ -36,7 +36,7 @@ class Seen:
     """The tables as they are, and which version of each a part has taken in."""
 
     lake: Lake
-    checkpoint: Path
+    checkpoint: Place
     metrics: Metrics
     taken: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -99,7 +99,7 @@ def look_at_tables(seen: Seen) -> None:
         table = seen.table(name, surely=True)
         if table is None:
             continue
-        log = sum(1 for one in os.scandir(table.folder / LOG) if one.name[:1].isdigit())
+        log = sum(1 for one in (table.folder / LOG).iterdir() if one.name[:1].isdigit())
         seen.metrics.set("traffic_table_log_files", log, table=name)
         if seen.fresh("tables", name) is not None:
             seen.metrics.set("traffic_table_files", len(table.files()), table=name)
@@ -202,8 +202,15 @@ def look_at_outcomes(seen: Seen) -> None:
 
 
 def look_at_disk(seen: Seen) -> None:
-    """The disk of the tables; before there are any, that of the home folder."""
-    root = seen.lake.root
-    usage = shutil.disk_usage(root if root.exists() else root.parent)
+    """The disk of the tables; before there are any, that of the home folder.
+
+    Where they are in S3 it is the disk of the checkpoints, and nobody's where those are there too.
+    """
+    root = seen.lake.root if isinstance(seen.lake.root, Path) else seen.checkpoint
+    if not isinstance(root, Path):
+        return
+    while not root.exists():
+        root = root.parent
+    usage = shutil.disk_usage(root)
     seen.metrics.set("traffic_disk_free_bytes", usage.free)
     seen.metrics.set("traffic_disk_size_bytes", usage.total)

@@ -41,7 +41,7 @@ def bronze_panes(
     if reached is not None and reached.files:
         events = events.union(_begun(spark, lake, reached))
     spec = lake.specs.transforms
-    return pane_aggregate(distinct_readings(events.where(times), spec), spec).toArrow()
+    return pane_aggregate(distinct_readings(events.where(times)), spec).toArrow()
 
 
 def _bronze(spark: "SparkSession", lake: Lake, reached: Position | None) -> "DataFrame":

@@ -1,15 +1,17 @@
-"""What Spark's checkpoint says of a micro-batch: the bronze versions it reads, its watermark."""
+"""What the checkpoint says of a micro-batch: the bronze versions it reads, its watermark."""
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 
 from lakehouse.delta_log import LOG
+from lakehouse.jobs.batch_note import noted
+from lakehouse.location import Place
 from lakehouse.tables import Lake
 
 ALL_FILES = 2**31 - 1
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Span:
 
     Attributes:
         versions: first and last version of bronze.traffic_event in the batch; None where it reads
-            none, as when only the watermark moves.
+            none.
         watermark: windows that end at or before it will not change any more.
     """
 
@@ -57,49 +59,51 @@ class Position:
         return self.version + (1 if self.files else 0)
 
 
-def _lines(folder: Path, batch_id: int) -> list[str]:
-    """Lines after the header: the batch's metadata, then one offset a source."""
-    return (folder / "offsets" / str(batch_id)).read_text().splitlines()[1:]
+START = Position(0, 0)
 
 
-def position(folder: Path, batch_id: int) -> Position:
+def position(folder: Place, batch_id: int) -> Position:
     """Where a batch ends: an offset with index -1 stands before its version."""
-    offset = json.loads(_lines(folder, batch_id)[1])
+    plan = (folder / "offsets" / str(batch_id)).read_text().splitlines()
+    offset = json.loads(plan[2])  # after the header and the batch's metadata
     return Position(int(offset["reservoirVersion"]), max(0, int(offset["index"]) + 1))
 
 
-def span(folder: Path, batch_id: int) -> Span:
-    """Read the plan of a batch, which Spark writes before it runs the batch.
+def span(folder: Place, batch_id: int) -> Span:
+    """Read the plan of a batch, which Spark writes before it runs it, and what the driver noted.
 
     One that stops inside a version counts that version as read, since what is left of it follows in
     the next batch.
     """
     end = position(folder, batch_id).versions_begun
     start = position(folder, batch_id - 1).versions_begun if batch_id else 0
-    millis = json.loads(_lines(folder, batch_id)[0])["batchWatermarkMs"]
-    return Span(
-        versions=(start, end - 1) if end > start else None,
-        watermark=EPOCH + timedelta(milliseconds=millis),
-    )
+    versions = (start, end - 1) if end > start else None
+    return Span(versions, noted(folder, batch_id).watermark)
 
 
-def last_finished(folder: Path) -> int | None:
+def _numbers(folder: Place) -> Iterator[int]:
+    """Batches that have a file in this folder of a checkpoint, which may not be there yet."""
+    with suppress(FileNotFoundError):
+        yield from (int(path.name) for path in folder.iterdir() if path.name.isdigit())
+
+
+def last_finished(folder: Place) -> int | None:
     """Newest batch that Spark has finished; None where there is none."""
-    return max((int(path.name) for path in (folder / "commits").glob("[0-9]*")), default=None)
+    return max(_numbers(folder / "commits"), default=None)
 
 
-def read_through(folder: Path) -> int:
+def read_through(folder: Place) -> int:
     """Last bronze version that a finished batch has read; -1 where none has finished."""
     batch_id = last_finished(folder)
     return -1 if batch_id is None else position(folder, batch_id).versions_begun - 1
 
 
-def writer(folder: Path) -> str:
+def writer(folder: Place) -> str:
     """Name under which the tables keep the progress of the checkpoint's stream."""
     return "stream/" + str(json.loads((folder / "metadata").read_text())["id"])
 
 
-def told(lake: Lake, folder: Path) -> Told | None:
+def told(lake: Lake, folder: Place) -> Told | None:
     """How far silver and gold are; None before the first batch.
 
     The KPIs' commit is a batch's last. Spark itself may be a batch ahead, see `read_through`.
@@ -115,13 +119,13 @@ def told(lake: Lake, folder: Path) -> Told | None:
     return Told(through, span(folder, batch_id).watermark)
 
 
-def told_through(lake: Lake, folder: Path) -> int:
+def told_through(lake: Lake, folder: Place) -> int:
     """Last bronze version that silver and gold have taken in; -1 before the first batch."""
     reached = told(lake, folder)
     return -1 if reached is None else reached.through
 
 
-def read_options(table: Path, folder: Path, max_bytes: int) -> dict[str, str]:
+def read_options(table: Place, folder: Place, max_bytes: int) -> dict[str, str]:
     """How a stream reads the Delta table in ``table``.
 
     Commit after commit, about ``max_bytes`` a batch, so that event time moves forward. Once the

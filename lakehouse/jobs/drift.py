@@ -1,15 +1,16 @@
 """How far the newest windows lie from what the champion was trained on."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.jobs.evaluation import COLUMNS, SEGMENTS, SILVER
 from lakehouse.jobs.model_watch import ModelWatch
 from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.tables import Lake
+from ml.targets import needed_rows
 
 if TYPE_CHECKING:
     from ml.model import CongestionModel
@@ -36,14 +37,16 @@ def drift_of(lake: Lake, model: "CongestionModel") -> dict[str, float]:
     """
     import numpy as np
 
+    from ml.examples import Observations
     from ml.features import features
-    from ml.grid import SpeedGrid
 
     rows = _newest(lake)
     if not rows.num_rows:
         return {}
-    seconds = lake.specs.transforms.primary.size_seconds
-    grid = SpeedGrid.from_tables(rows, lake.table(SEGMENTS).read(), model.spec.label, seconds)
+    observations = Observations.of(
+        rows, lake.table(SEGMENTS).read(), replace(lake.specs, ml=model.spec)
+    )
+    grid = observations.seen
     cells = grid.rows(grid.primary(rows))
     cells = cells[cells.window >= int(grid.windows[0]) + model.spec.history_windows]
     if not len(cells):
@@ -53,10 +56,8 @@ def drift_of(lake: Lake, model: "CongestionModel") -> dict[str, float]:
     inputs = features(grid, cells, model.spec, model.memory, horizon)
     reference = model.references[horizon]
     names = tuple(feature.name for feature in model.spec.features)
-    speed = grid.speeds_at(cells)
-    observed = ~np.isnan(speed)
-    free_flow = grid.roads.free_flow_speed_kmh[cells.segment][observed]
-    congested = speed[observed] < model.spec.label.congested_below_ratio * free_flow
+    speed = observations.truth.speeds_at(cells)
+    congested = observations.label(cells, speed)[~np.isnan(speed)]
     found = dict(reference.drift(inputs, names))
     return found | ({"label": reference.label_drift(congested)} if len(congested) else {})
 
@@ -71,16 +72,15 @@ def watch_drift(lake: Lake, models: ModelWatch) -> None:
 
 
 def _newest(lake: Lake) -> pa.Table:
-    """Primary windows of silver of the drift rule's hours and the history before them."""
+    """What features and targets stand on, of the drift rule's hours and the history before."""
     specs = lake.specs
     silver = lake.table(SILVER)
     silver.refresh()
     seconds = specs.transforms.primary.size_seconds
-    primary = pc.field("window_seconds") == seconds
     newest = newest_window(silver)
     if newest is None:
         return silver.schema.empty_table()
     history = timedelta(seconds=seconds * specs.ml.history_windows)
     since = newest - timedelta(hours=specs.ml.drift.hours) - history
     columns = [*COLUMNS, specs.ml.label.column]
-    return silver.read(columns=columns, where=primary & since_window(since))
+    return silver.read(columns=columns, where=needed_rows(specs) & since_window(since))

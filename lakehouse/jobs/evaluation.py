@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.tables import Lake
+from ml.targets import needed_rows
 from specs.errors import WrongInput
 from specs.loader import Specs
 
@@ -34,13 +35,13 @@ class History:
 
     @classmethod
     def of_lake(cls, lake: Lake, source: str | None = None, days: int | None = None) -> "History":
-        """Primary windows of the lake's silver.
+        """Rows of the lake's silver that features and targets stand on.
 
         With ``source`` only that city's, with ``days`` only the newest.
         """
         silver, segments = lake.table(SILVER), lake.table(SEGMENTS)
         versions = {table.spec.table: table.refresh() for table in (silver, segments)}
-        where = pc.field("window_seconds") == lake.specs.transforms.primary.size_seconds
+        where = needed_rows(lake.specs)
         roads = segments.read()
         if source is not None:
             where &= pc.field("source") == source
@@ -95,6 +96,7 @@ def evaluate(
     from ml.evaluate import judge, report
     from ml.examples import Observations
     from ml.report_data import EvaluatedTime, plain
+    from ml.targets import target_in_words
     from ml.train import fit
 
     start, end = time
@@ -119,6 +121,7 @@ def evaluate(
         )
     reports = {horizon: report(rows, observations) for horizon, rows in judged.items()}
     protocol = specs.ml.protocol.model_dump() | {"lead_time": specs.ml.lead_time}
+    protocol |= {"target": target_in_words(specs, source)}
     figures = plain(EvaluatedTime(source, start, end, words, protocol), reports, judged)
     return Evaluation(figures, reports, _names(history.segments))
 

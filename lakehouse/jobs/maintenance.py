@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 from lakehouse.commit import Note
 from lakehouse.delta_log import LOG, log_files
 from lakehouse.jobs.checkpoint import read_through
 from lakehouse.journal import now as clock
 from lakehouse.ledger import brought_forward, project, writer
+from lakehouse.location import Place
 from lakehouse.tables import COMMITS_PER_CHECKPOINT, Lake, LakeTable
 from specs.errors import Unavailable
 
@@ -42,7 +42,7 @@ class Upkeep:
     postponed: str = ""
 
 
-def maintain(lake: Lake, checkpoint: Path, now: datetime) -> list[Upkeep]:
+def maintain(lake: Lake, checkpoint: Place, now: datetime) -> list[Upkeep]:
     """Expire, compact, checkpoint, clean the log and vacuum every table that exists.
 
     What the stream or the ledger have still to read stays, however old it is: their table is then
@@ -59,7 +59,7 @@ def maintain(lake: Lake, checkpoint: Path, now: datetime) -> list[Upkeep]:
     return [_maintain(lake, lake.table(name), checkpoint, now) for name in names]
 
 
-def _maintain(lake: Lake, table: LakeTable, checkpoint: Path, now: datetime) -> Upkeep:
+def _maintain(lake: Lake, table: LakeTable, checkpoint: Place, now: datetime) -> Upkeep:
     name, rules = table.spec.table, lake.specs.ops.maintenance
     note = Note(job="maintain", spec_version=lake.specs.version)
     done = Upkeep(name)
@@ -118,7 +118,7 @@ def _noted_through(lake: Lake, table: LakeTable) -> int:
     return ledger.progress(writer(name)) or 0
 
 
-def _read_through(table: LakeTable, checkpoint: Path) -> int:
+def _read_through(table: LakeTable, checkpoint: Place) -> int:
     """Last version whose rows nobody has still to read one commit after the other."""
     return max(read_through(checkpoint), 0) if table.spec.table == BRONZE else table.version
 

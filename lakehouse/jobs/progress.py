@@ -1,7 +1,6 @@
 """Metrics of the stream that only Spark and the registry know."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lakehouse.jobs.model_watch import ModelWatch
@@ -50,18 +49,6 @@ class StreamProgress:
     def _take(self, progress: Progress) -> None:
         metrics, seconds = self._metrics, progress["durationMs"].get("triggerExecution", 0) / 1000
         metrics.observe("traffic_batch_duration_seconds", seconds, job="stream")
-        metrics.observe("traffic_batch_rows", progress["numInputRows"], job="stream")
-        for operator in progress["stateOperators"]:
-            name = operator["operatorName"]
-            metrics.set("traffic_state_rows", operator["numRowsUpdated"], operator=name)
-            metrics.set("traffic_state_bytes", operator["memoryUsedBytes"], operator=name)
-            dropped = operator["numRowsDroppedByWatermark"]
-            metrics.count("traffic_late_rows_total", dropped, operator=name)
-        times = progress["eventTime"]
-        if "max" in times and "watermark" in times:
-            newest, water = (datetime.fromisoformat(times[name]) for name in ("max", "watermark"))
-            delay = (newest - water).total_seconds()
-            metrics.set("traffic_watermark_delay_seconds", delay)
 
 
 def watch_model(metrics: Metrics, models: ModelWatch) -> None:

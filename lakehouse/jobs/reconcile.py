@@ -8,11 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow.dataset import Dataset, dataset
+from pyarrow.dataset import Dataset
 
 from lakehouse.added_files import added_files
 from lakehouse.commit import Note, Step
@@ -22,6 +21,7 @@ from lakehouse.jobs.checkpoint import Told, told, writer
 from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompute
 from lakehouse.jobs.unscored import first_scored, unscored
 from lakehouse.jobs.windows import FAR_FUTURE
+from lakehouse.location import Place, parquet
 from lakehouse.sql import select
 from lakehouse.tables import Lake
 from specs.errors import Fenced
@@ -75,7 +75,7 @@ def _as_old_as(lake: Lake, after: int, reached: Told, size: timedelta) -> pa.Tab
         after = oldest
     for file in added_files(bronze.folder, after, reached.through):
         if file.has_until("event_time", reached.watermark):
-            parts.append(_starts(dataset(file.path), wanted, size, file.version))
+            parts.append(_starts(parquet(file.path), wanted, size, file.version))
     return pa.concat_tables(parts) if parts else NONE
 
 
@@ -153,11 +153,15 @@ class Reconciler:
     def __init__(
         self,
         lake: Lake,
-        checkpoint: Path,
-        silver: SilverRecompute,
+        checkpoint: Place,
+        silver: Callable[[], SilverRecompute],
         gold: Callable[[], GoldRecompute],
     ) -> None:
-        """Follow the stream of ``checkpoint``; ``gold`` recomputes with the champion of now."""
+        """Follow the stream of ``checkpoint``.
+
+        ``silver`` and ``gold`` are asked for where there is something to recompute: Spark takes
+        seconds to start, and ``gold`` recomputes with the champion of now.
+        """
         self._lake, self._checkpoint = lake, checkpoint
         self._silver, self._gold = silver, gold
         self._scored_until: datetime | None = None
@@ -200,8 +204,9 @@ class Reconciler:
         spec = self._lake.specs.transforms
         size = timedelta(seconds=spec.primary.size_seconds)
         longest = timedelta(seconds=spec.longest_seconds)
+        silver = self._silver()
         written = sum(
-            self._silver.recompute(part)
+            silver.recompute(part)
             for part in touched_ranges(starts, before=longest - size, after=size)
         )
         reach, gold = size * (self._lake.specs.ml.history_windows + 1), self._gold()

@@ -8,10 +8,8 @@ import gc
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,9 +17,10 @@ import pyarrow.compute as pc
 
 from lakehouse.commit import Note
 from lakehouse.failpoints import failpoint
+from lakehouse.jobs.batch_note import BatchNote, keep, noted
 from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
 from lakehouse.jobs.checkpoint import Span, last_finished, read_options, span, writer
-from lakehouse.jobs.dropped import Dropped, dropped, keep, verdicts
+from lakehouse.jobs.deliveries import Counted, Deliveries
 from lakehouse.jobs.expired import without_expired
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
@@ -32,9 +31,11 @@ from lakehouse.jobs.recompute import CORRECTION
 from lakehouse.jobs.segments import Segments
 from lakehouse.jobs.windows import FAR_FUTURE, Windows
 from lakehouse.journal import Journal, now
+from lakehouse.location import Place
 from lakehouse.publish import Publisher
 from lakehouse.tables import Lake
-from lakehouse.transforms.pane import distinct_readings, pane_aggregate
+from lakehouse.transforms.pane import EVENT_COLUMNS, counted_readings, pane_aggregate
+from lakehouse.transforms.reading_panes import reading_panes
 from lakehouse.transforms.segment_metric import segment_metric
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 POLL_SECONDS = 0.5
-Summed = tuple[pa.Table, Dropped]
+Summed = tuple[pa.Table, BatchNote]
+SumUp = Callable[["DataFrame", int], Summed]
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,12 @@ class StreamPace:
     Attributes:
         trigger_seconds: a batch begins at most this often.
         max_bytes: about how many bytes of bronze files a batch reads.
+        small_rows: a batch of up to so many is summed up where it is, without a job of Spark's.
     """
 
     trigger_seconds: float
     max_bytes: int
+    small_rows: int = 0
 
 
 @dataclass
@@ -78,13 +82,13 @@ class Stream:
     """Driver side of the stream: what happens to the windows that a micro-batch changed."""
 
     def __init__(
-        self, lake: Lake, checkpoint: Path, publisher: Publisher, models: ModelWatch | None
+        self, lake: Lake, checkpoint: Place, publisher: Publisher, models: ModelWatch | None
     ) -> None:
         """Take up where the tables and ``checkpoint`` stand."""
         self._lake, self._checkpoint = lake, checkpoint
         self.done = Streamed()
         self._one_batch, self._stopping = threading.Lock(), False
-        self._tables_side = OneBehind()
+        self._tables_side, self._small_rows = OneBehind(), 0
         self._journal = Journal(lake, [SILVER, "gold.congestion_scores", "gold.network_kpi"])
         self._segments = Segments(lake)
         self.silver = GatedTable(lake, SILVER, self._journal, publisher)
@@ -99,13 +103,9 @@ class Stream:
         """
         bronze = self._lake.table(BRONZE).folder
         spec = self._lake.specs.transforms
-        started: Future[StreamingQuery] = Future()
         read_panes = partial(bronze_panes, spark, self._lake, end=FAR_FUTURE)
-
-        def sum_up(readings: "DataFrame") -> Summed:
-            return pane_aggregate(readings, spec).toArrow(), dropped(started.result())
-
-        self.take_up(Windows(spec, self._checkpoint, read_panes), sum_up)
+        self._small_rows = pace.small_rows
+        self.take_up(Windows(spec, self._checkpoint, read_panes), self._sum_up_once)
         events = (
             spark.readStream.format("delta")
             .options(**read_options(bronze, self._checkpoint, pace.max_bytes))
@@ -114,8 +114,8 @@ class Stream:
         )
         every = f"{round(pace.trigger_seconds * 1000)} milliseconds"
         trigger = {"availableNow": True} if once else {"processingTime": every}
-        query = (
-            distinct_readings(events, spec)
+        return (
+            events.select(*EVENT_COLUMNS, "partition", "offset")
             .writeStream.queryName("traffic-stream")
             .outputMode("append")
             .option("checkpointLocation", str(self._checkpoint))
@@ -123,14 +123,30 @@ class Stream:
             .foreachBatch(self.take_batch)
             .start()
         )
-        started.set_result(query)
-        return query
+
+    def _sum_up_once(self, readings: "DataFrame", batch_id: int) -> Summed:
+        """Panes of the readings that count.
+
+        Raises:
+            AssertionError: Spark has read others than the driver.
+        """
+        spec, counted = self._lake.specs.transforms, self._deliveries.take(batch_id)
+        if counted.rows is None:
+            chosen = counted_readings(readings, after=counted.after, but=counted.but)
+            panes = pane_aggregate(chosen, spec).toArrow()
+        else:
+            panes = reading_panes(counted.rows, spec)
+        read = pc.sum(panes["event_count"]).as_py() or 0
+        if read != counted.readings:
+            raise AssertionError(f"batch {batch_id}: {read} readings are not {counted.readings}")
+        self._tell(counted)
+        return panes, counted.note
 
     def take_batch(self, readings: "DataFrame", batch_id: int) -> None:
         """Sum up one micro-batch and hand it on to silver and gold.
 
         Args:
-            readings: `distinct_readings` of the batch.
+            readings: of the batch, as they are in bronze.
             batch_id: Spark's number of the batch.
 
         Raises:
@@ -140,9 +156,9 @@ class Stream:
         with self._one_batch:
             if self._stopping:
                 raise Stopped
-            panes, left_out = self._sum_up(readings)
+            panes, note = self._sum_up(readings, batch_id)
+            keep(self._checkpoint, batch_id, note)
             plan = span(self._checkpoint, batch_id)
-            keep(self._checkpoint, batch_id, left_out)
             failpoint("stream.batch_begun")
             self._tables_side.take(lambda: self._bring(panes, plan, batch_id))
 
@@ -189,12 +205,12 @@ class Stream:
         """Wait until silver and gold have the batch at hand; raises what refused it."""
         self._tables_side.finish()
 
-    def take_up(self, windows: Windows, sum_up: "Callable[[DataFrame], Summed]") -> None:
+    def take_up(self, windows: Windows, sum_up: SumUp) -> None:
         """Bring into the tables what the checkpoint has finished and they lack.
 
         Args:
             windows: nothing summed up yet.
-            sum_up: `pane_aggregate` of a micro-batch's readings, and what Spark left out of it.
+            sum_up: `pane_aggregate` of those readings of a micro-batch that count, and its note.
 
         Raises:
             GateFailed: it was refused.
@@ -204,6 +220,7 @@ class Stream:
         self._seen = self.silver.table.refresh()
         self._lake.table(BRONZE).refresh()  # what retention has removed by now
         finished = last_finished(self._checkpoint)
+        self._deliveries = Deliveries(self._lake, self._checkpoint, finished, self._small_rows)
         told = None
         if finished is not None:
             told = self.gold.kpis.table.progress(writer(self._checkpoint))
@@ -235,7 +252,7 @@ class Stream:
             rows, pa.scalar(plan.watermark, TIMESTAMP), pa.scalar(at, TIMESTAMP)
         )
         note, name = self._note(plan, batch_id), writer(self._checkpoint)
-        silver_rows, left_out = 0, verdicts(self._checkpoint, batch_id)
+        silver_rows, left_out = 0, noted(self._checkpoint, batch_id).verdicts
         if rows.num_rows or left_out:
             told = replace(note, verdicts=left_out)
             silver_rows = self.silver.merge_batch(rows, told, name, batch_id)
@@ -252,6 +269,19 @@ class Stream:
             "job": "stream", "batch_id": batch_id, "bronze_versions": plan.versions,
             "silver_rows": silver_rows, "score_rows": score_rows,
         }})  # fmt: skip
+
+    def _tell(self, counted: Counted) -> None:
+        """Tell Prometheus of event time, the events that are remembered, and the late ones."""
+        metrics, seen = self._lake.metrics, self._deliveries.seen
+        with metrics.measured():
+            metrics.set("traffic_state_rows", len(seen))
+            metrics.set("traffic_state_bytes", seen.size_bytes)
+            metrics.count("traffic_late_rows_total", counted.note.late)
+            rows = counted.readings + sum(counted.note.verdicts.values())
+            metrics.observe("traffic_batch_rows", rows, job="stream")
+            if counted.newest is not None:
+                delay = (counted.newest - counted.note.watermark).total_seconds()
+                metrics.set("traffic_watermark_delay_seconds", delay)
 
     def report(self) -> dict[str, float]:
         """What the commits reported, and the CPU time of the gates."""

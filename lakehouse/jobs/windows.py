@@ -1,13 +1,13 @@
 """The sums of the windows that a micro-batch changed, from panes that the driver keeps."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.jobs.checkpoint import Position, position, span
+from lakehouse.location import Place
 from lakehouse.transforms.window_aggregate import add_panes, window_aggregate
 from specs.transforms import TransformSpec
 
@@ -24,7 +24,7 @@ class ReadPanes(Protocol):
 class Windows:
     """Keeps the sums of each pane that an open window may hold, and adds each batch's to them."""
 
-    def __init__(self, spec: TransformSpec, checkpoint: Path, read_panes: ReadPanes) -> None:
+    def __init__(self, spec: TransformSpec, checkpoint: Place, read_panes: ReadPanes) -> None:
         """Start without a pane, as before the first batch."""
         self._spec, self._checkpoint, self._read_panes = spec, checkpoint, read_panes
         self._panes: pa.Table | None = None

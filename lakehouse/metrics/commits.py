@@ -1,15 +1,15 @@
 """Metrics of the commit path: what was written, how long it took, how fresh it is."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lakehouse.commit import commits
+from lakehouse.location import Place
 from lakehouse.metrics.registry import Metrics
 
 BRONZE = "bronze.traffic_event"
@@ -49,7 +49,7 @@ class Landed:
         return np.linspace(first / 1000, last / 1000, self.rows)
 
 
-def landings(folder: Path, versions: range) -> Iterator[Landed]:
+def landings(folder: Place, versions: range) -> Iterator[Landed]:
     """Those of the ``versions`` of bronze, in ``folder``, that landed readings, in order.
 
     What the log was cleaned of is left out.
@@ -66,10 +66,11 @@ def landings(folder: Path, versions: range) -> Iterator[Landed]:
 class CommitWatch:
     """Takes the metrics of each commit that this process makes, from what the log says of it."""
 
-    def __init__(self, metrics: Metrics, folder: Callable[[str], Path]) -> None:
+    def __init__(self, metrics: Metrics, folder: Callable[[str], Place]) -> None:
         """Count into ``metrics``; ``folder`` gives the folder of a table."""
         self._metrics, self._folder = metrics, folder
         self._silver: tuple[int | None, float] | None = None
+        self._batch: tuple[range, list[Landed]] = range(0), []
 
     def committed(
         self, table: str, rows: int, at: datetime, note: Mapping[str, Any] | None, seconds: float
@@ -101,7 +102,7 @@ class CommitWatch:
             self._metrics.observe(name, waited, layer="bronze")
 
     def _stream(
-        self, layer: str, landed: Iterator[Landed], note: Mapping[str, Any], at: datetime
+        self, layer: str, landed: Iterable[Landed], note: Mapping[str, Any], at: datetime
     ) -> None:
         moment = at.timestamp()
         if layer == "silver":
@@ -116,7 +117,9 @@ class CommitWatch:
                 waited = np.full(len(one.sent), moment - begun)
                 self._metrics.observe("traffic_processing_seconds", waited, layer=layer)
 
-    def _landed(self, first: int, last: int) -> Iterator[Landed]:
+    def _landed(self, first: int, last: int) -> list[Landed]:
         """The commits of bronze in a batch of the stream, the newest `MAX_COMMITS` of them."""
         versions = range(max(first, last - MAX_COMMITS + 1), last + 1)
-        return landings(self._folder(BRONZE), versions)
+        if self._batch[0] != versions:  # gold follows silver, of the same batch
+            self._batch = versions, list(landings(self._folder(BRONZE), versions))
+        return self._batch[1]

@@ -68,9 +68,10 @@ def artifact_files(settings: Settings, group: str) -> list[Path]:
 
 
 def spark_jars(settings: Settings) -> list[Path]:
-    """Have the jars that Spark needs beside pyspark's own: Delta and the Kafka source.
+    """Have the jars that Spark needs beside pyspark's own: Delta, Kafka's source, S3 if it is used.
 
     Raises:
         Unavailable: a jar is not in the cache and cannot be downloaded.
     """
-    return artifact_files(settings, "spark")
+    groups = ("spark", "spark-s3") if settings.uses_s3 else ("spark",)
+    return [path for group in groups for path in artifact_files(settings, group)]

@@ -2,25 +2,40 @@
 
 import base64
 import os
+import re
+import secrets
+import socket
+import ssl
+import struct
 import subprocess
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from lakehouse.kafka_grants import grants, users
+from lakehouse.kafka_home import KafkaHome, kafka_home
 from lakehouse.runtime.artifacts import artifact_files
+from lakehouse.runtime.certificate import keep_certificate, write_secret
 from lakehouse.runtime.java import java_home
+from lakehouse.runtime.kafka_security import OWNER, secure_properties
+from lakehouse.runtime.kafka_users import KafkaDoor
 from lakehouse.runtime.process import MARK
 from lakehouse.runtime.server import LOOPBACK, Launch, Server, accepts, free_port
 from lakehouse.settings import Settings
 from specs.errors import Unavailable
+from specs.loader import load_specs
 
 HEAP = "512m"
 """The page cache carries the data; the broker took 245 MB of memory in all when idle."""
 
 FORMAT_SECONDS = 60
 PROBE_SECONDS = 5.0
+PASSWORD_BYTES = 18
+API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
+"""The one request that is answered before a login: its length, key, version, id, no client."""
 
 LOGGING = """\
 status = error
@@ -35,11 +50,29 @@ logger.start.level = info
 """
 
 
-def properties(*, data: Path, port: int, controller_port: int) -> dict[str, str]:
+@dataclass(frozen=True)
+class Secured:
+    """What a broker that asks for a login has beyond one that does not."""
+
+    home: KafkaHome
+    broker_port: int
+    """Where whoever has the brokers' key is let in."""
+
+
+def properties(
+    *, data: Path, port: int, controller_port: int, secured: Secured | None = None
+) -> dict[str, str]:
     """Return the broker's configuration: loopback only, one replica, sized for two cores.
 
     Topics are made by the pipeline from its specs, never by a client that mistyped a name.
     """
+    asking = {} if secured is None else {
+        **secure_properties(secured.home),
+        "listeners": f"CLIENT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}"
+        f",BROKER://{LOOPBACK}:{secured.broker_port}",
+        "advertised.listeners":
+            f"CLIENT://{LOOPBACK}:{port},BROKER://{LOOPBACK}:{secured.broker_port}",
+    }  # fmt: skip
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -64,18 +97,44 @@ def properties(*, data: Path, port: int, controller_port: int) -> dict[str, str]
         "num.io.threads": "4",
         "background.threads": "2",
         "log.cleaner.dedupe.buffer.size": str(16 * 2**20),
+        **asking,
     }
 
 
 def answers(port: int) -> bool:
-    """Return whether the broker serves metadata and has joined its own cluster."""
+    """Return whether the broker serves metadata and has joined its own cluster.
+
+    One that asks for a login opens its port when it has joined, and tells its versions then.
+    """
     if not accepts(port):
         return False
+    if not _tells_versions(port, over_tls=False):
+        return _tells_versions(port, over_tls=True)
     admin = AdminClient({"bootstrap.servers": f"{LOOPBACK}:{port}", "log_level": 0})
     try:
         return bool(admin.list_topics(timeout=PROBE_SECONDS).brokers)
     except KafkaException:
         return False
+
+
+def _tells_versions(port: int, *, over_tls: bool) -> bool:
+    try:
+        with socket.create_connection((LOOPBACK, port), PROBE_SECONDS) as plain:
+            connection = _over_tls(plain) if over_tls else plain
+            with connection, connection.makefile("rb") as answer:
+                connection.sendall(API_VERSIONS)
+                _, told, fault = struct.unpack(">iih", answer.read(10))
+    except (OSError, struct.error):  # it hung up, or speaks another protocol
+        return False
+    return (told, fault) == (1, 0)
+
+
+def _over_tls(plain: socket.socket) -> ssl.SSLSocket:
+    """A connection to a port of loopback that is only asked whether it answers."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(plain)
 
 
 def _prepare(settings: Settings, port: int) -> Launch:
@@ -84,7 +143,8 @@ def _prepare(settings: Settings, port: int) -> Launch:
     logging = home / "log4j2.properties"
     logging.write_text(LOGGING)
     config = home / "server.properties"
-    wanted = properties(data=home / "data", port=port, controller_port=free_port())
+    secured = _secured(settings) if settings.kafka_passwords else None
+    wanted = properties(data=home / "data", port=port, controller_port=free_port(), secured=secured)
     config.write_text("".join(f"{key}={value}\n" for key, value in wanted.items()))
     jars = artifact_files(settings, "kafka")
     java = (
@@ -99,6 +159,44 @@ def _prepare(settings: Settings, port: int) -> Launch:
     if not (home / "data" / "meta.properties").exists():  # the last file that formatting writes
         _format(java, config, {**os.environ, MARK: str(settings.run / KAFKA.name)})
     return Launch((*java, "kafka.Kafka", str(config)), os.environ)
+
+
+def _secured(settings: Settings) -> Secured:
+    """Have a certificate and everybody's password; those that exist are kept."""
+    home = kafka_home(settings)
+    keep_certificate(home.keystore, home.certificate, OWNER, ("localhost",))
+    for user in users(load_specs()):
+        path = home.password(user)
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_secret(path, secrets.token_urlsafe(PASSWORD_BYTES).encode())
+    return Secured(home, free_port())
+
+
+def brokers_door(settings: Settings) -> KafkaDoor:
+    """The entrance for brokers of the embedded Kafka that runs.
+
+    Raises:
+        Unavailable: it was started as one that asks for no login.
+    """
+    home = kafka_home(settings)
+    config = (home.folder / "server.properties").read_text()
+    found = re.search(r"^advertised\.listeners=.*BROKER://(\S+)$", config, re.MULTILINE)
+    if found is None:
+        raise Unavailable(
+            "the Kafka that runs was started without TRAFFIC_KAFKA_PASSWORDS; `traffic down`, then"
+            " `traffic up`"
+        )
+    return KafkaDoor(found[1], home)
+
+
+def _settle(settings: Settings, _endpoint: str) -> None:
+    """Have a broker that asks for a login know the users of the specs and what each may do."""
+    if not settings.kafka_passwords:
+        return
+    door, home, specs = brokers_door(settings), kafka_home(settings), load_specs()
+    door.keep_users({user: home.password(user).read_text().strip() for user in users(specs)})
+    door.keep_grants(grants(specs))
 
 
 def _format(java: tuple[str, ...], config: Path, environment: dict[str, str]) -> None:
@@ -125,4 +223,5 @@ KAFKA = Server(
     port=lambda settings: settings.kafka_port,
     prepare=_prepare,
     answers=answers,
+    settle=_settle,
 )

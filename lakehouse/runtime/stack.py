@@ -21,6 +21,7 @@ from lakehouse.runtime.monitoring import MONITORING
 from lakehouse.runtime.pipeline import PIPELINE
 from lakehouse.runtime.ports import check_port_is_free
 from lakehouse.runtime.server import Server, free_port
+from lakehouse.runtime.spark_cluster import CLUSTER
 from lakehouse.runtime.superset import SUPERSET
 from lakehouse.runtime.trino import TRINO
 from lakehouse.settings import Settings
@@ -34,6 +35,7 @@ GROUPS: dict[str, tuple[Server, ...]] = {
     "superset": (SUPERSET,),
     "monitoring": MONITORING,
     "airflow": (AIRFLOW,),
+    "cluster": CLUSTER,
     "pipeline": PIPELINE,
 }
 """What it starts where ``--with`` names it."""

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from lakehouse.bucket import access
 from lakehouse.runtime.artifacts import artifact_files, pinned
 from lakehouse.runtime.java import java_home
 from lakehouse.runtime.server import LOOPBACK, Launch, Server, free_port
@@ -49,6 +50,10 @@ DELTA_ON_DISK = {
     "fs.native-local.enabled": "true",
     "local.location": "/",
     "delta.register-table-procedure.enabled": "true",
+}
+S3_KEYS = {
+    "s3.aws-access-key": "${ENV:AWS_ACCESS_KEY_ID}",
+    "s3.aws-secret-key": "${ENV:AWS_SECRET_ACCESS_KEY}",
 }
 PASSWORDS = {
     "http-server.authentication.type": "PASSWORD",
@@ -126,10 +131,20 @@ def configuration(home: TrinoHome, port: int, *, passwords: bool, plugins: Path)
     }  # fmt: skip
 
 
-def catalog(home: TrinoHome) -> dict[str, str]:
-    """Return the catalog: the lake's folders, described in files of Trino's own."""
+def bucket_access() -> dict[str, str]:
+    """Return how the catalog reaches buckets; the keys stay in the server's environment."""
+    reached = access()
+    said = {"fs.native-s3.enabled": "true", "s3.region": reached.region}
+    if reached.endpoint is not None:
+        said |= {"s3.endpoint": reached.endpoint, "s3.path-style-access": "true"}
+    return said | S3_KEYS if reached.key is not None else said
+
+
+def catalog(home: TrinoHome, settings: Settings) -> dict[str, str]:
+    """Return the catalog: the lake's folders or bucket, described in files of Trino's own."""
     return {
         **DELTA_ON_DISK,
+        **(bucket_access() if settings.lake_url else {}),
         "hive.metastore": "file",
         "hive.metastore.catalog.dir": f"local://{home.metastore}",  # it lists by this very prefix
     }
@@ -161,7 +176,7 @@ def _write_all(home: TrinoHome, settings: Settings, specs: Specs, port: int, pro
         _write(etc / "password.properties", password_file(str(home.hashes)))
     (etc / "rules.json").write_text(json.dumps(rules(specs), indent=2))
     _write(etc / "access-control.properties", access_control(str(etc / "rules.json")))
-    _write(etc / "catalog" / f"{CATALOG}.properties", catalog(home))
+    _write(etc / "catalog" / f"{CATALOG}.properties", catalog(home, settings))
     _write(etc / "log.properties", dict.fromkeys(QUIET, "WARN"))
     wanted = configuration(
         home, port, passwords=settings.trino_passwords, plugins=program / "plugin"

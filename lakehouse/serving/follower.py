@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import assert_never
 
 from lakehouse.journal import now
+from lakehouse.location import Place
 from lakehouse.serving.answers import Question
 from lakehouse.serving.news import LENGTH, Looked, News, Told, WhatIsAsked, packed
 from lakehouse.serving.snapshot import Road, Snapshot
@@ -87,7 +87,7 @@ class Follower:
         """What is asked most of the snapshot shown."""
         return self.shown.kept.most_asked(self._ready_answers) if self.shown else []
 
-    async def run(self, lake: Path, poll_seconds: float) -> None:
+    async def run(self, lake: Place, poll_seconds: float) -> None:
         """Follow until cancelled; a watcher that ended is started again.
 
         Args:
@@ -159,7 +159,7 @@ class Follower:
 
 @asynccontextmanager
 async def _watching(
-    lake: Path, poll_seconds: float
+    lake: Place, poll_seconds: float
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """What a watcher tells and where it is answered; it ends with the block."""
     watcher = await asyncio.create_subprocess_exec(

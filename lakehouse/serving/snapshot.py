@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.dataset import Dataset
 
+from lakehouse.location import Place
 from lakehouse.serving.answers import Kept
 from lakehouse.serving.current import EPOCH, Lookback, Standing, standing
 from lakehouse.serving.rows import AsOf, SourceTime
@@ -84,7 +84,7 @@ def _roads(rows: pa.Table) -> dict[str, Road]:
 class Reader:
     """Follows the tables and builds a new snapshot whenever a batch is complete."""
 
-    def __init__(self, lake: Path, specs: Specs) -> None:
+    def __init__(self, lake: Place, specs: Specs) -> None:
         """Read below ``lake``; nothing is written there."""
         self._specs, self._lake = specs, lake
         self._tables = {name: TableReader(lake.joinpath(*name.split("."))) for name in SERVED}

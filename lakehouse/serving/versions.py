@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -13,6 +12,7 @@ from deltalake.exceptions import TableNotFoundError
 from pyarrow.dataset import Dataset
 
 from lakehouse.commit import NOTE_KEY
+from lakehouse.location import Place, delta_table
 from lakehouse.tables import MOVES_PER_SNAPSHOT
 
 STREAM_JOB = "stream"
@@ -83,7 +83,7 @@ def _mark(entry: dict[str, Any]) -> Mark:
 class TableAt:
     """One table at one version, opened when it is first asked; it stays what it is."""
 
-    def __init__(self, folder: Path, version: int) -> None:
+    def __init__(self, folder: Place, version: int) -> None:
         """Open nothing yet."""
         self._folder, self._version = folder, version
         self._table: DeltaTable | None = None
@@ -97,14 +97,14 @@ class TableAt:
         """Rows of the files that may meet ``files``, lazily, and others beside them."""
         with self._opening:
             if self._table is None:
-                self._table = DeltaTable(self._folder, version=self._version)
+                self._table = delta_table(self._folder, self._version)
             return self._table.to_pyarrow_dataset(file_pruning_predicate=files or None)
 
 
 class TableReader:
     """Follows one Delta table without ever writing, not even to create it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         """Read the table in ``folder`` once it is there."""
         self._folder = folder
         self._head: DeltaTable | None = None
@@ -132,7 +132,7 @@ class TableReader:
     def _moved(self) -> DeltaTable:
         """The table's newest snapshot: moved, or opened anew where it has been moved too often."""
         if self._head is None or self._moves > MOVES_PER_SNAPSHOT:
-            self._head, self._moves = DeltaTable(self._folder), 0
+            self._head, self._moves = delta_table(self._folder), 0
             return self._head
         before = self._head.version()
         self._head.update_incremental()

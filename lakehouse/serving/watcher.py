@@ -14,13 +14,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from lakehouse import logs
+from lakehouse.bucket import outage
+from lakehouse.location import Place, place
 from lakehouse.serving.answers import Kept, Question
 from lakehouse.serving.lists import anew
 from lakehouse.serving.news import LENGTH, Looked, News, Told, WhatIsAsked, packed
@@ -36,7 +37,7 @@ NICENESS = 5
 class Watcher:
     """Looks at the tables, and makes the usual answers of what is new."""
 
-    def __init__(self, lake: Path, specs: Specs) -> None:
+    def __init__(self, lake: Place, specs: Specs) -> None:
         """Look below ``lake``."""
         self._reader = Reader(lake, specs)
         self._asks: Questions = questions(specs)
@@ -49,7 +50,7 @@ class Watcher:
             built = self._reader.refresh()
             return self._news(built, what_is_asked()) if built else Looked()
         except (TrafficError, DeltaError, pa.ArrowException, OSError) as error:
-            return Looked(str(error).splitlines()[0])
+            return Looked(outage(error) or str(error).splitlines()[0])
 
     def _news(self, shown: Snapshot, asked: Sequence[Question]) -> News:
         kept = Kept(self._cache_bytes)
@@ -85,7 +86,7 @@ def watch(watcher: Watcher, poll_seconds: float, asked: BinaryIO, told: BinaryIO
 
 def main() -> None:
     """See the module; the arguments are the lake's folder and the seconds between two looks."""
-    lake, poll_seconds = Path(sys.argv[1]), float(sys.argv[2])
+    lake, poll_seconds = place(sys.argv[1]), float(sys.argv[2])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends us
     os.nice(NICENESS)
     logs.tell_events()

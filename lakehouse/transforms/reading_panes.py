@@ -47,7 +47,7 @@ def reading_panes(events: pa.Table, spec: TransformSpec) -> pa.Table:
         for a in spec.aggregations
     } | _packed_counts(spec.histogram)
     aggregations = ", ".join(f"{sql} AS {name}" for name, sql in made.items())
-    return select(
+    panes = select(
         f"""
         WITH once AS (SELECT DISTINCT ON (event_id) * FROM events),
         measured AS (
@@ -59,3 +59,8 @@ def reading_panes(events: pa.Table, spec: TransformSpec) -> pa.Table:
         """,
         events=events,
     )
+    instant = pa.timestamp("us", tz="UTC")
+    return panes.cast(pa.schema(
+        (field.name, instant if pa.types.is_timestamp(field.type) else field.type)
+        for field in panes.schema
+    ))  # fmt: skip

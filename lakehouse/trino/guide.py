@@ -12,7 +12,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "sql.md"
 QUESTION = re.compile(
     r"^### (?:(?P<number>\d+)\. )?(?P<title>[^\n]+)\n"
     r"(?:(?!^#|^<!--|^```)[^\n]*\n)*"
-    r"(?:<!-- by the model: (?P<moving>[^\n]*) -->\n)?"
+    r"(?:<!-- by the (?:model|clock): (?P<moving>[^\n]*) -->\n)?"
     r"```sql\n(?P<sql>.*?)\n```\n+"
     r"<!-- answer -->\n(?P<answer>.*?)<!-- /answer -->",
     re.MULTILINE | re.DOTALL,
@@ -46,8 +46,8 @@ class Question:
         title: the question in words.
         sql: its query.
         answer: what the guide prints.
-        moving: by how much the numbers of a column may differ which a newly trained model moves;
-            all others are compared as they are.
+        moving: by how much the numbers of a column may differ which a newly trained model moves,
+            or when a commit was made; all others are compared as they are.
     """
 
     number: int

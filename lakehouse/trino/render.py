@@ -2,26 +2,35 @@
 
 import csv
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, time
-from decimal import Decimal
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from enum import StrEnum
 from itertools import islice
 from typing import Any, TextIO
 
+import pyarrow as pa
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lakehouse.plain import plain
 from lakehouse.trino.client import Answer, Column
-from lakehouse.trino.format import Format
 
 SHOWN_ROWS = 1000
 """A table is laid out as a whole, so it ends here; CSV and JSON have no end."""
 
 WIDE = 100_000
 """Columns of text on something that is not a terminal: nothing is cut off."""
+
+
+class Format(StrEnum):
+    """How an answer is shown."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
 
 NUMBERS = ("tinyint", "smallint", "integer", "bigint", "real", "double", "decimal")
 
@@ -44,21 +53,6 @@ def text_of(value: Any) -> str:
     if isinstance(value, list | tuple | dict):
         return json.dumps(plain(value), ensure_ascii=False)
     return str(value)
-
-
-def plain(value: Any) -> Any:
-    """One value as JSON knows it; what is no finite number there is null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, bytes | datetime | date | time):
-        return value.hex() if isinstance(value, bytes) else value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value if isinstance(value, bool | int | str) or value is None else str(value)
 
 
 def show(answer: Answer, form: Format, out: TextIO) -> int:
@@ -107,6 +101,20 @@ SHOWS: dict[Format, Callable[[Answer, TextIO], int]] = {
     Format.CSV: _csv,
     Format.JSON: _json,
 }
+
+
+def show_rows(found: pa.Table, out: TextIO) -> int:
+    """Show an Arrow table as one of Trino's answers; returns how many rows were left out."""
+    columns = tuple(
+        Column(field.name, "double" if _counts(field.type) else "varchar") for field in found.schema
+    )
+    return _table(Answer(columns, iter([list(row.values()) for row in found.to_pylist()])), out)
+
+
+def _counts(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
 
 
 def markdown(columns: Iterable[Column], rows: Iterable[Iterable[Any]]) -> str:

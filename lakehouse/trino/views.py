@@ -7,7 +7,7 @@ from specs.views import ViewSpec
 
 def view_statements(view: ViewSpec, specs: Specs) -> list[str]:
     """Define ``view`` anew, then comment on each column; its readers never see it missing."""
-    query, comment = view.sql(specs.transforms), quoted(view.description)
+    query, comment = view.sql(specs.transforms, specs.ml.targets), quoted(view.description)
     made = [f"CREATE OR REPLACE VIEW {view.view} COMMENT {comment} AS\n{query}"]
     return made + [
         f"COMMENT ON COLUMN {view.view}.{column.name} IS {quoted(column.comment)}"

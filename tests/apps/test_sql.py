@@ -169,10 +169,10 @@ def test_a_wrong_statement_is_shown_with_a_pointer_and_exit_code_2(
 def test_one_answer_in_every_format(settings: Settings, trino: str, tmp_path: Path) -> None:
     query = tmp_path / "q.sql"
     query.write_text("-- two; of them\nSELECT 1 AS a, 'x;y' AS b;\nSELECT null AS c;")
-    lines = traffic(settings, "sql", "-f", str(query), "--format", "csv").stdout.splitlines()
+    lines = traffic(settings, "sql", "-f", str(query), "--csv").stdout.splitlines()
     assert lines == ["a,b", "1,x;y", "c", '""']
     one = "SELECT 1 AS a, ARRAY['x'] AS b, nan() AS c, DATE '2018-03-01' AS d"
-    assert json.loads(traffic(settings, "sql", one, "--format", "json").stdout) == [
+    assert json.loads(traffic(settings, "sql", one, "--json").stdout) == [
         {"a": 1, "b": ["x"], "c": None, "d": "2018-03-01"}
     ]
     table = [line.split() for line in traffic(settings, "sql", one).stdout.splitlines()]
@@ -226,7 +226,7 @@ def test_passwords_and_tls_are_one_setting_and_the_catalog_outlives_it(
                 client.rows("SELECT 1")
         secrets = [*trino_home(guarded).folder.glob("passwords/*"), trino_home(guarded).keystore]
         assert {path.stat().st_mode & 0o077 for path in secrets} == {0}
-        done = traffic(guarded, "sql", "SELECT count(*) FROM gold.network_kpi", "--format", "csv")
+        done = traffic(guarded, "sql", "SELECT count(*) FROM gold.network_kpi", "--csv")
         assert done.returncode == 0, done.stderr
     finally:
         down(guarded)

@@ -193,7 +193,7 @@ def _upkeep(stage: Stage, home: Settings, environment: Mapping[str, str]) -> Chi
 def maintain_all(home: Path, specs: Path) -> None:
     """In a child: what `traffic maintain` does, under specs that keep nothing for readers."""
     settings = Settings(home=home)
-    maintain(Lake(settings.lake, load_specs(specs)), settings.checkpoints / "stream", now())
+    maintain(Lake(settings.lake, load_specs(specs)), settings.stream_checkpoint, now())
 
 
 def kill_broker(stage: Stage, cycle: Cycle) -> Faults:
@@ -219,7 +219,7 @@ def kill_stream(stage: Stage, cycle: Cycle) -> Faults:
     """Kill the real stream, JVM and all, at a random moment; `traffic audit` judges the whole."""
     world = stage.world
     world.run("land", "--once", name="lander", land_member="one")
-    commits = world.settings.checkpoints / "stream" / "commits"
+    commits = world.settings.stream_checkpoint / "commits"
     before = len(list(commits.glob("*")))
     with world.command("stream", name="stream", **stage.streaming) as stream:
         wait_until(

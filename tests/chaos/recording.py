@@ -20,8 +20,8 @@ from pyarrow import feather
 
 from lakehouse.audit import balance
 from lakehouse.commit import Note
+from lakehouse.jobs.batch_note import BatchNote, keep, noted
 from lakehouse.jobs.checkpoint import Position, position
-from lakehouse.jobs.dropped import Dropped
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from lakehouse.transforms.window_aggregate import add_panes
@@ -44,14 +44,15 @@ SWAP_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Recorded:
-    """What Spark gave for a micro-batch: its panes."""
+    """What Spark gave for a micro-batch: its panes; and what the driver noted of it."""
 
     rows: pa.Table
+    note: BatchNote
 
 
-def as_recorded(batch: Recorded) -> tuple[pa.Table, Dropped]:
-    """What Spark gave for it; it left nothing out."""
-    return batch.rows, Dropped()
+def as_recorded(batch: Recorded, _number: int) -> tuple[pa.Table, BatchNote]:
+    """What Spark gave for it, and its note."""
+    return batch.rows, batch.note
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class Recording:
 
     def batch(self, number: int) -> Recorded:
         """One micro-batch."""
-        return Recorded(feather.read_table(self.folder / "batches" / f"{number}.arrow"))
+        rows = feather.read_table(self.folder / "batches" / f"{number}.arrow")
+        return Recorded(rows, noted(self.folder / "recorded" / str(number), number))
 
     def panes(self, last: int, start: datetime, spec: TransformSpec) -> pa.Table:
         """Sums of each pane that ends past ``start``, over the batches up to ``last``."""
@@ -89,9 +91,9 @@ class Recording:
         return rows.filter(pc.greater(ends, pa.scalar(start, ends.type))).combine_chunks()
 
     def note_planned(self, home: Settings) -> None:
-        """Note every planned batch as finished, as Spark does while the tables take it."""
-        checkpoint = home.checkpoints / "stream"
-        for path in (checkpoint / "offsets").iterdir():
+        """Note each batch that was summed up as finished, as Spark does beside the tables."""
+        checkpoint = home.stream_checkpoint
+        for path in (checkpoint / "notes").iterdir():
             shutil.copy(self.folder / "checkpoint" / "commits" / path.name, checkpoint / "commits")
 
     def home(self, folder: Path, commits: int = 0) -> Settings:
@@ -108,7 +110,7 @@ class Recording:
             for name in OUTPUTS:
                 part = Path(*name.split("."))
                 shutil.copytree(self._aged(commits) / part, settings.lake / part)
-        checkpoint = settings.checkpoints / "stream"
+        checkpoint = settings.stream_checkpoint
         checkpoint.mkdir(parents=True)
         shutil.copy(self.folder / "checkpoint" / "metadata", checkpoint)
         return settings
@@ -151,7 +153,6 @@ def _record(folder: Path, bootstrap: str) -> None:
     from lakehouse.jobs.stream import Stream, StreamPace
     from lakehouse.publish import KafkaPublisher
     from lakehouse.spark import session
-    from lakehouse.transforms.pane import pane_aggregate
 
     settings = Settings()
 
@@ -159,9 +160,13 @@ def _record(folder: Path, bootstrap: str) -> None:
         """Keeps what Spark gives and takes none of it."""
 
         def take_batch(self, readings: "DataFrame", batch_id: int) -> None:
+            panes, note = self._sum_up(readings, batch_id)
             path = folder / "batches" / f"{batch_id}.arrow"
             path.parent.mkdir(exist_ok=True)
-            feather.write_feather(pane_aggregate(readings, lake.specs.transforms).toArrow(), path)
+            feather.write_feather(panes, path)
+            beside = folder / "recorded" / str(batch_id)
+            beside.mkdir(parents=True)
+            keep(beside, batch_id, note)
 
     lake = Lake(settings.lake, load_specs())
     stream = Recorder(lake, folder / "checkpoint", KafkaPublisher(bootstrap), None)
@@ -183,7 +188,7 @@ def replay(folder: Path, home: Path, bootstrap: str, registry: str, pause_at: in
 
     recording, specs = Recording(folder), load_specs()
     settings = Settings(home=home)
-    checkpoint = settings.checkpoints / "stream"
+    checkpoint = settings.stream_checkpoint
     models = ModelWatch(registry, specs, 0.1)
 
     def read_panes(*, start: datetime, reached: Position) -> pa.Table:

@@ -268,7 +268,7 @@ def missing(town: World) -> list[datetime]:
 
 def final(town: World) -> datetime:
     """Windows up to here are final, and the stream is done with them."""
-    reached = told(town.lake(), town.settings.checkpoints / "stream")
+    reached = told(town.lake(), town.settings.stream_checkpoint)
     assert reached is not None
     return reached.watermark
 
@@ -283,12 +283,12 @@ def test_a_lost_checkpoint_is_rebuilt_from_bronze(
     before = caught_up(town)
     if is_log_cleaned:  # the new stream cannot read commit after commit
         hasty = load_specs(edited_folder(tmp_path, *HASTY))
-        maintain(Lake(town.settings.lake, hasty), town.settings.checkpoints / "stream", now())
+        maintain(Lake(town.settings.lake, hasty), town.settings.stream_checkpoint, now())
         town.land_in_steps(1)  # the stream passes the compaction, so that the log may go up to it
         before = caught_up(town)
-        maintain(Lake(town.settings.lake, hasty), town.settings.checkpoints / "stream", now())
+        maintain(Lake(town.settings.lake, hasty), town.settings.stream_checkpoint, now())
         assert not (town.lake().folder(BRONZE) / LOG / f"{0:020}.json").exists()
-    shutil.rmtree(town.settings.checkpoints / "stream")
+    shutil.rmtree(town.settings.stream_checkpoint)
     assert caught_up(town) == before
     audit(town)
 

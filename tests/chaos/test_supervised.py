@@ -63,7 +63,7 @@ def test_what_is_killed_or_hangs_is_restarted_and_nothing_is_lost(
     settings: Settings, specs: Specs
 ) -> None:
     lake = Lake(settings.lake, specs)
-    bronze, checkpoint = lake.table("bronze.traffic_event"), settings.checkpoints / "stream"
+    bronze, checkpoint = lake.table("bronze.traffic_event"), settings.stream_checkpoint
 
     def all_is_streamed(rows: int) -> bool:
         bronze.refresh()

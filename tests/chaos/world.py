@@ -134,10 +134,12 @@ def world(folder: Path, seed: int, **choices: Any) -> Iterator[World]:
         yield made
 
 
-def wait_until(is_so: Any, what: str, seconds: float = PATIENCE_SECONDS) -> None:
+def wait_until(
+    is_so: Any, what: str, seconds: float = PATIENCE_SECONDS, pause_seconds: float = 0.02
+) -> None:
     """Look again and again; raises `TimeoutError` when it does not come."""
     deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {seconds:g} s not yet: {what}")
-        time.sleep(0.02)
+        time.sleep(pause_seconds)

@@ -2,14 +2,17 @@
 
 import io
 import json
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stderr
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,7 +34,8 @@ LATE = timedelta(hours=10, seconds=7)
 STREAMED = (datetime(2024, 5, 8, tzinfo=UTC), datetime(2024, 5, 10, tzinfo=UTC))
 """Two whole days that are streamed with a model."""
 
-COMMAND_SECONDS = 240.0
+COMMANDS = Path(__file__).with_name("airflow_commands.py")
+COMMAND_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,19 @@ class Lakehouse:
 
     def airflow(self, *arguments: str) -> str:
         """What a command of Airflow prints."""
-        port = int(self.url.rpartition(":")[2])
-        return _ran(
-            [str(PROGRAMS / "airflow"), *arguments], airflow.environment(self.settings, port)
-        )  # fmt: skip
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(COMMAND_SECONDS)
+            door.connect(self.commands)
+            door.sendall(json.dumps(arguments).encode() + b"\n")
+            with door.makefile() as answer:
+                said = answer.read()
+        assert said.endswith('\n{"status": 0}\n'), f"airflow {arguments}\n{said[-9000:]}"
+        return said
+
+    @property
+    def commands(self) -> str:
+        """Where `airflow_commands.py` listens."""
+        return str(self.settings.run / "commands.sock")
 
     @property
     def url(self) -> str:
@@ -117,9 +130,32 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory, specs: Specs) -> Iterato
             history = beside.submit(_stream_history, made)
             with redirect_stderr(made.said):
                 up(settings, [AIRFLOW])
-            history.result()
-        yield made
+            with _commands(made):
+                history.result()
+                yield made
     assert process.members(settings.run) == {}, "`traffic down` leaves nothing behind"
+
+
+@contextmanager
+def _commands(lakehouse: Lakehouse) -> Iterator[None]:
+    """Have Airflow's commands answered."""
+    port = int(lakehouse.url.rpartition(":")[2])
+    log = lakehouse.settings.log / "airflow_commands.log"
+    with log.open("w") as said:
+        server = subprocess.Popen(
+            [str(PROGRAMS / "python"), "-P", str(COMMANDS), lakehouse.commands],
+            env=airflow.environment(lakehouse.settings, port), stdout=said, stderr=said,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while not Path(lakehouse.commands).exists():
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def _stream_history(lakehouse: Lakehouse) -> None:

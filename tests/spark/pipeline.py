@@ -1,6 +1,7 @@
 """The stream on a lake of its own: land rows, run until caught up, look at the tables."""
 
 from collections.abc import Callable, Iterable
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ NOTE = Note(job="test", spec_version="v")
 DAY = Range(after(0), after(86_400))
 BRONZE, SILVER, ROAD = "bronze.traffic_event", "silver.segment_metric", "silver.road_segment"
 FILE_BY_FILE = StreamPace(trigger_seconds=0, max_bytes=1)
+FILE_BY_FILE_AT_HAND = StreamPace(trigger_seconds=0, max_bytes=1, small_rows=100)
 
 
 class Champion:
@@ -45,11 +47,13 @@ class Pipeline:
 
     def __init__(
         self, spark: "SparkSession", home: Path, specs: Specs,
-        model: "LoadedModel | None" = None,
+        model: "LoadedModel | None" = None, pace: StreamPace = FILE_BY_FILE,
     ) -> None:  # fmt: skip
+        self._pace = pace
         self._spark, self._home, self.specs = spark, home, specs
         self._champion = Champion(model)
         self.publisher = MemoryPublisher()
+        self._offsets = count()
         self.register("s:a", "s:b")
 
     def challenge(self, model: "LoadedModel") -> None:
@@ -70,7 +74,9 @@ class Pipeline:
         self.lake().table(ROAD).merge(rows, NOTE)
 
     def land(self, *rows: Row) -> None:
-        self.lake().table(BRONZE).append(table(self.lake(), BRONZE, list(rows)), NOTE)
+        """In one commit; as in Kafka, no two have one offset."""
+        numbered = [row | {"offset": next(self._offsets)} for row in rows]
+        self.lake().table(BRONZE).append(table(self.lake(), BRONZE, numbered), NOTE)
 
     def stream(self, specs: Specs | None = None) -> Stream:
         checkpoint = self._home / "checkpoint"
@@ -83,7 +89,7 @@ class Pipeline:
         """Catch up with bronze, one file a batch."""
         driver = stream or self.stream(specs)
         try:
-            query = driver.start(self._spark, FILE_BY_FILE, once=True)
+            query = driver.start(self._spark, self._pace, once=True)
             driver.run(query, lambda: False, beside or (lambda: None))
         finally:
             driver.close()
@@ -99,7 +105,7 @@ class Pipeline:
         lake = self.lake()
         silver = SilverRecompute(self._spark, lake, self.publisher)
         gold = GoldRecompute(lake, self._champion.model, self.publisher)
-        return Reconciler(lake, self._home / "checkpoint", silver, lambda: gold)
+        return Reconciler(lake, self._home / "checkpoint", lambda: silver, lambda: gold)
 
     def rows(self, name: str = SILVER, but: Iterable[str] = ("revision",)) -> list[Row]:
         """Rows in the order of the key, without stamps and the columns of ``but``."""

@@ -39,8 +39,9 @@ def test_panes_of_a_table_at_hand_are_those_of_spark(
 ) -> None:
     lake = Lake(tmp_path / "lake", specs)
     events = table(lake, "bronze.traffic_event", made(400)).select(EVENT_COLUMNS)
-    readings = distinct_readings(spark.createDataFrame(events), specs.transforms)
+    readings = distinct_readings(spark.createDataFrame(events))
     theirs = pane_aggregate(readings, specs.transforms).toArrow()
     order = [("segment_id", "ascending"), ("pane_end", "ascending")]
     ours = reading_panes(events, specs.transforms).select(theirs.column_names)
+    assert ours.schema.types == theirs.schema.types
     assert ours.cast(theirs.schema).sort_by(order).equals(theirs.sort_by(order))

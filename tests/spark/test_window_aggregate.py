@@ -25,7 +25,7 @@ def aggregates(
     spark: "SparkSession", lake: Lake, rows: Iterable[dict[str, Any]], specs: Specs
 ) -> list[dict[str, Any]]:
     events = table(lake, "bronze.traffic_event", list(rows)).select(EVENT_COLUMNS)
-    readings = distinct_readings(spark.createDataFrame(events), specs.transforms)
+    readings = distinct_readings(spark.createDataFrame(events))
     panes = pane_aggregate(readings, specs.transforms).toArrow()
     made = window_aggregate(panes, specs.transforms)
     return sorted(made.to_pylist(), key=lambda row: (row["window_seconds"], row["window_end"]))
@@ -111,7 +111,7 @@ def test_an_edited_window_length_changes_the_windows(
     edited = specs.transforms.model_copy(update={"windows": windows})
     events = table(lake, "bronze.traffic_event", [reading(0, 59), reading(1, 60)])
     frame = spark.createDataFrame(events.select(EVENT_COLUMNS))
-    panes = pane_aggregate(distinct_readings(frame, edited), edited).toArrow()
+    panes = pane_aggregate(distinct_readings(frame), edited).toArrow()
     made = window_aggregate(panes, edited)
     ends = {after(60), after(120)} if size_seconds == 60 else {after(3600)}
     assert {end - timedelta(0) for end in made["window_end"].to_pylist()} == ends

@@ -369,7 +369,7 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
         spark_driver_memory="1g", reconcile_seconds=1.0, model_poll_seconds=0.5,
     )  # fmt: skip
     traffic, lake = Commands(settings), city.lake(tmp_path)
-    bronze, checkpoint = lake.table(BRONZE), settings.checkpoints / "stream"
+    bronze, checkpoint = lake.table(BRONZE), settings.stream_checkpoint
 
     # Initialise: history, without a model.
     landed = traffic.run("land", "--once")

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -9,17 +11,20 @@ from typer.main import get_command
 
 from lakehouse.artifacts import ROOT
 from lakehouse.cli import app
+from tests.pages import PAGES, blocks, blocks_of, differs
+from tests.pages import fault_of as fault_of_block
 
-PAGES = sorted(
-    str(path.relative_to(ROOT))
-    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob(".github/**/*.md"))
-)
-TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+SHELLS_OWN = {">", "2>&1", "|", "&", "&&"}
+TYPED = r"^({program} (?:[^\n\"\\]|\\.|\\\n|\"[^\"]*\")*)$"
+"""A line of a block, with those that a quote or a backslash adds to it."""
 
 
 def fault_of(line: str) -> str | None:
     """What our command line would not take of this; None where it takes all."""
-    _, *words = shlex.split(line, comments=True)
+    typed = shlex.split(line.replace("\\\n", " "), comments=True)
+    _, *words = takewhile(lambda word: word not in SHELLS_OWN, typed)
     command: Any = get_command(app)
     while hasattr(command, "commands"):
         if not words or words[0] not in command.commands:
@@ -41,7 +46,7 @@ def fault_of(line: str) -> str | None:
 def commands(text: str, program: str) -> set[str]:
     """What a page says to type, in code and in blocks of it."""
     found = re.findall(rf"`({program} [^`\n]+)`", text)
-    found += re.findall(rf"^({program} .*)$", text, re.MULTILINE)
+    found += re.findall(TYPED.format(program=program), text, re.MULTILINE)
     return {line for line in found if line.split()[1][:1] not in {"…", "-"}}
 
 
@@ -78,3 +83,55 @@ def test_every_decision_is_listed() -> None:
         text = path.read_text()
         for section in ("## Decision", "## Measured", "## Consequences"):
             assert section in text, path.name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_of_shell_is_executed_or_says_which_test_does_the_like(page: str) -> None:
+    before = None
+    for block in blocks(page):
+        assert fault_of_block(block, before) is None, f"{block}: {fault_of_block(block, before)}"
+        before = block
+
+
+@pytest.mark.parametrize(
+    ("mark", "language", "fault"),
+    [
+        ("", "sh", "mark it"),
+        ("<!-- run -->", "sql", "does not run"),
+        ("<!-- output -->", "text", "output follows"),
+        ("<!-- see tests/pages.py -->", "sh", "say where"),
+        ("<!-- see tests/absent.py: it takes hours -->", "sh", "tests/absent.py is no test"),
+        ("<!-- see README.md: it takes hours -->", "sh", "README.md is no test"),
+        ("<!-- see tests/pages.py::test_it: takes hours -->", "sh", "has no test test_it"),
+    ],
+)
+def test_a_block_that_nothing_executes_is_told(mark: str, language: str, fault: str) -> None:
+    (block,) = blocks_of("page.md", f"Text.\n\n{mark}\n```{language}\ntraffic up\n```\n")
+    assert fault in str(fault_of_block(block, None))
+    assert (block.line, block.text) == (4, "traffic up\n")
+
+
+def test_each_block_has_the_mark_above_it() -> None:
+    text = (
+        "<!-- run -->\n```diff\n-a\n```\n\n"
+        "```yaml\na: 1\n```\n"
+        "<!-- file: a/b.py -->\n```py\n1\n```\n"
+    )
+    marks = [(one.language, one.mark, one.argument) for one in blocks_of("page.md", text)]
+    assert marks == [("diff", "run", ""), ("yaml", None, ""), ("py", "file", "a/b.py")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_diff_of_a_page_applies(page: str) -> None:
+    for block in blocks(page):
+        if block.language == "diff":
+            subprocess.run(
+                ["git", "apply", "--check", "-"], input=block.text, text=True, cwd=ROOT, check=True
+            )
+
+
+def test_what_is_printed_is_compared_but_for_what_a_page_leaves_open() -> None:
+    assert not differs("a … s\nb", "a 1.5 s  \nb\n")
+    assert not differs("first\n…\nlast", "first\n1\n2\nlast\n")
+    assert differs("a … s\nb", "a 1.5 s\nc")
+    assert differs("a", "a\nb")

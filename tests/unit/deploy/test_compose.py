@@ -17,9 +17,14 @@ import pytest
 import yaml
 
 from lakehouse.artifacts import ROOT
+from lakehouse.bucket import KEYS
+from lakehouse.deploy.cluster import PORT as CLUSTER_PORT
+from lakehouse.deploy.kafka import BROKERS, HOSTS, KEY, broker_environment
 from lakehouse.deploy.secrets import EXAMPLE, SECRETS, wanted, write_secrets
 from lakehouse.deploy.trino import DOOR, PORT, password_variable, users
+from lakehouse.kafka_grants import users as kafka_users
 from lakehouse.monitoring.files import METRICS_PORT
+from lakehouse.runtime.kafka_security import LISTENERS
 from lakehouse.settings import Settings
 from specs.loader import Specs
 
@@ -168,11 +173,32 @@ def test_every_service_has_a_health_check_or_a_reason_for_none(services: dict[st
             assert re.search(r"^HEALTHCHECK --", dockerfile.read_text(), re.MULTILINE), name
 
 
-def test_who_keeps_tables_or_state_has_a_home_that_can_be_written(services: dict[str, Any]) -> None:
-    for name, service in of_ours(services).items():
-        targets = {volume["target"] for volume in service.get("volumes", [])}
-        if any(target.startswith("/var/lib/traffic/lake") for target in targets):
+def test_who_reads_tables_or_keeps_state_knows_the_bucket_and_has_a_home(
+    services: dict[str, Any],
+) -> None:
+    told = [n for n, one in services.items() if "TRAFFIC_LAKE_URL" in environment(one)]
+    assert told == [
+        "airflow", "api", "exporter", "lander", "metastore", "setup", "spark-worker-1",
+        "spark-worker-2", "stream", "trino", "trino-tables",
+    ]  # fmt: skip
+    wanted = (*KEYS, "AWS_ENDPOINT_URL", "AWS_REGION", "TRAFFIC_CHECKPOINTS_URL")
+    (bucket,) = {services[name]["environment"]["TRAFFIC_LAKE_URL"].split("/")[2] for name in told}
+    assert bucket in services["buckets"]["command"]
+    for name in told:
+        assert environment(services[name]).keys() >= set(wanted), name
+        targets = {volume["target"] for volume in services[name].get("volumes", [])}
+        if name in of_ours(services):
             assert "/var/lib/traffic" in targets, name
+
+
+def test_the_stream_runs_on_the_clusters_workers(services: dict[str, Any]) -> None:
+    master = environment(services["stream"])["TRAFFIC_SPARK_MASTER"]
+    workers = [one for name, one in services.items() if name.startswith("spark-worker-")]
+    assert [worker["command"][3] for worker in workers] == [master, master]
+    assert master == f"spark://{services['spark-master']['hostname']}:{CLUSTER_PORT}"
+    for worker in workers:  # one executor, as large as the stream asks for
+        _, given = worker["command"][-2:]
+        assert given == Settings.model_fields["spark_executor_memory"].default
 
 
 def test_what_is_waited_for_can_come_true(services: dict[str, Any]) -> None:
@@ -247,7 +273,11 @@ def test_only_the_doors_keeper_and_the_owner_of_a_password_get_it(services: dict
     assert holders["TRINO_PASSWORD_LAKEHOUSE"] == {"trino-door", "trino-tables"}
     assert holders["TRINO_PASSWORD_SUPERSET"] == {"trino-door", "superset-dashboards", "grafana"}
     assert holders["TRINO_PASSWORD_ANALYST"] == {"trino-door"}
-    assert holders["S3_SECRET_KEY"] == {"s3", "mlflow", "mlflow-bucket"}
+    for user in ("exporter", "lander", "producer", "setup", "stream"):
+        assert holders[f"KAFKA_PASSWORD_{user.upper()}"] == {"kafka-users", user}
+    assert holders["KAFKA_PASSWORD_OPERATOR"] == {"kafka-users", "airflow"}
+    tables = {n for n, one in raw()["services"].items() if "TRAFFIC_LAKE_URL" in environment(one)}
+    assert holders["S3_SECRET_KEY"] == {"s3", "mlflow", "buckets"} | tables
 
 
 def test_prometheus_and_grafana_ask_services_that_there_are(
@@ -289,6 +319,49 @@ def test_what_asks_a_service_is_in_a_network_with_it(services: dict[str, Any]) -
             for host in re.findall(r"(?:://|@)(?:[^/@]*@)?([a-z][a-z0-9-]*)[:/]", str(value)):
                 if host in services and host != name:
                     assert mine & set(services[host]["networks"]), (name, host)
+
+
+def test_kafkas_brokers_ask_for_a_login_as_the_embedded_one_can(services: dict[str, Any]) -> None:
+    brokers = {name: one for name, one in services.items() if one["image"].startswith("apache/")}
+    assert tuple(brokers) == HOSTS
+    for name, broker in brokers.items():
+        told = environment(broker)
+        assert broker_environment().items() <= told.items()
+        listeners = dict(one.split("://") for one in told["KAFKA_LISTENERS"].split(","))
+        assert listeners.keys() <= LISTENERS.keys()
+        advertised = f"CLIENT://{name}:9092,BROKER://{name}:9094"
+        assert told["KAFKA_ADVERTISED_LISTENERS"] == advertised
+    assert f"{HOSTS[0]}:{listeners['BROKER'].strip(':')}" == BROKERS
+
+
+def test_only_brokers_and_what_makes_users_see_the_brokers_key(services: dict[str, Any]) -> None:
+    mounts = {
+        (volume["source"], name, volume["target"], volume.get("read_only", False))
+        for name, one in services.items() for volume in one.get("volumes", [])
+        if volume.get("source", "").startswith("kafka-key")
+    }  # fmt: skip
+    assert mounts == {
+        ("kafka-key", "kafka-key", "/var/lib/traffic/kafka", False),
+        ("kafka-key", "kafka-users", "/var/lib/traffic/kafka", True),
+        *(("kafka-key", name, str(KEY.folder), True) for name in HOSTS),
+    }  # fmt: skip
+
+
+def test_whoever_asks_kafka_has_a_user_of_the_specs_and_trusts_its_certificate(
+    services: dict[str, Any], specs: Specs
+) -> None:
+    asking = {n: one for n, one in services.items() if "TRAFFIC_KAFKA_USER" in environment(one)}
+    assert {environment(one)["TRAFFIC_KAFKA_USER"] for one in asking.values()} == set(
+        kafka_users(specs)
+    )
+    for name, one in asking.items():
+        told = environment(one)
+        assert told["TRAFFIC_KAFKA_PASSWORD"], name
+        folder = Path(told["TRAFFIC_KAFKA_AUTHORITY"]).parent
+        (mount,) = [v for v in one["volumes"] if v["target"] == str(folder)]
+        assert (mount["source"], mount["read_only"]) == ("kafka-trust", True), name
+    addressed = {n for n, one in services.items() if "TRAFFIC_KAFKA_BOOTSTRAP" in environment(one)}
+    assert addressed == asking.keys()
 
 
 def test_internal_networks_lead_nowhere() -> None:

@@ -9,6 +9,7 @@ from ingestion.source_silver import SourceSilver, observed_time, source_silver
 from ingestion.sources import Selection
 from specs.errors import WrongInput
 from specs.loader import Specs, load_specs
+from specs.ml import SourceTarget
 from specs.sources import SourceSpec
 
 HEADER = "id,at,speed,cars,busy,minutes"
@@ -75,6 +76,34 @@ def test_the_observed_time_is_that_of_the_readings(
     made("7,2018-03-05 07:04:00,10,2,5,1", "7,2018-03-05 07:11:00,30,2,5,1")
     starts = observed_time(specs, "toy", Selection(tmp_path))["window_start"].to_pylist()
     assert sorted(starts) == [at(12), at(12, 10)]
+
+
+def test_a_source_s_own_targets_are_whole_where_a_month_of_readings_ends(
+    specs: Specs, tmp_path: Path, made: Callable[..., SourceSilver]
+) -> None:
+    # 31 days from 5 March on are read at once: they end between the second reading and the third.
+    made(
+        "7,2018-03-05 07:00:00,10,2,5,1",
+        "7,2018-04-04 19:50:00,10,2,5,1",
+        "7,2018-04-04 20:01:00,20,2,5,1",
+    )
+    quarter = SourceTarget(source="toy", window="quarter_hour_sliding", min_vehicles=3)
+    ml = specs.ml.model_copy(update={"targets": (quarter,)})
+    columns = ["window_seconds", "window_start", "vehicle_count"]
+    silver = source_silver(
+        dataclasses.replace(specs, ml=ml), "toy", Selection(tmp_path), columns=columns
+    ).metrics
+    assert silver.column_names == columns
+    midnight = datetime(2018, 4, 5, tzinfo=UTC)
+    found = [
+        (seconds, int((start - midnight).total_seconds()) // 60, vehicles)
+        for seconds, start, vehicles in zip(*silver.to_pydict().values(), strict=True)
+        if start.month == 4
+    ]
+    assert sorted(found) == [
+        (300, -10, 2), (300, 0, 2),
+        (900, -20, 2), (900, -15, 2), (900, -10, 4), (900, -5, 2), (900, 0, 2),
+    ]  # fmt: skip
 
 
 def test_an_unknown_source_is_refused_by_name(specs: Specs, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from lakehouse.commit import Note
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.recompute import _correct
 from lakehouse.journal import Journal
+from lakehouse.sql import select
 from lakehouse.tables import Lake
+from specs.beliefs import beliefs_of
 from tests.rows import after, metric, table
 
 SILVER, HISTORY = "silver.segment_metric", "silver.segment_metric_history"
@@ -65,3 +67,29 @@ def test_a_query_names_tables_without_their_layer(corrected: Lake) -> None:
     sql = "SELECT sum(event_count)::BIGINT AS events FROM segment_metric"
     assert query(corrected, sql).to_pylist() == [{"events": 4}]
     assert query(corrected, sql, after(2500)).to_pylist() == [{"events": 3}]
+
+
+@pytest.mark.parametrize("second", [999, 1000, 1500, 2000, 2500, 3000, 4000])
+def test_the_view_of_beliefs_says_the_same(corrected: Lake, second: float) -> None:
+    """Its text is Trino's; DuckDB runs it over the same rows. Trino itself: tests/apps."""
+    view = beliefs_of(corrected.specs.tables[SILVER])
+    assert view is not None
+    sql = view.sql(corrected.specs.transforms).replace(HISTORY, "kept").replace(SILVER, "standing")
+    tables = {"kept": corrected.table(HISTORY), "standing": corrected.table(SILVER)}
+    for one in tables.values():
+        one.refresh()
+    at = f"TIMESTAMPTZ '{after(second).isoformat()}'"
+    found = select(
+        f"SELECT * EXCLUDE (believed_from, believed_until) FROM ({sql})"
+        f" WHERE believed_from <= {at} AND (believed_until > {at} OR believed_until IS NULL)"
+        " ORDER BY window_start",
+        **{name: one.dataset() for name, one in tables.items()},
+    )
+    wanted = as_of(corrected, SILVER, after(second)).sort_by("window_start")
+    assert found.cast(wanted.schema).to_pylist() == wanted.to_pylist()
+
+
+def test_history_is_readable_as_of_a_moment_too(corrected: Lake) -> None:
+    sql = "SELECT count(*) AS rows FROM segment_metric_history"
+    assert query(corrected, sql, after(4000)).to_pylist() == [{"rows": 2}]
+    assert query(corrected, sql, after(999)).to_pylist() == [{"rows": 0}]

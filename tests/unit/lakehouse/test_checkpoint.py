@@ -1,4 +1,4 @@
-"""What a Spark checkpoint says of a batch: the bronze versions it reads, its watermark."""
+"""What a checkpoint says of a batch: the bronze versions it reads, its watermark."""
 
 import json
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.jobs.batch_note import EPOCH, BatchNote, keep, noted
 from lakehouse.jobs.checkpoint import (
     Position,
     last_finished,
@@ -17,14 +18,17 @@ from lakehouse.jobs.checkpoint import (
 )
 
 
-def plan(folder: Path, batch: int, version: int, index: int = -1, watermark_ms: int = 0) -> None:
-    """Write the plan of a batch that ends before entry ``index`` + 1 of ``version``."""
-    metadata = {"batchWatermarkMs": watermark_ms, "batchTimestampMs": 1, "conf": {}}
+def plan(
+    folder: Path, batch: int, version: int, index: int = -1, watermark: datetime = EPOCH
+) -> None:
+    """Write plan and note of a batch that ends before entry ``index`` + 1 of ``version``."""
+    metadata = {"batchWatermarkMs": 0, "batchTimestampMs": 1, "conf": {}}
     offset = {"sourceVersion": 3, "reservoirVersion": version, "index": index}
     (folder / "offsets").mkdir(exist_ok=True)
     (folder / "commits").mkdir(exist_ok=True)
     lines = ["v1", json.dumps(metadata), json.dumps(offset)]
     (folder / "offsets" / str(batch)).write_text("\n".join(lines))
+    keep(folder, batch, BatchNote(watermark))
 
 
 def finish(folder: Path, batch: int) -> None:
@@ -58,15 +62,25 @@ def test_a_position_says_how_many_files_of_its_version_are_read(tmp_path: Path) 
 
 def test_a_batch_that_only_moves_the_watermark_reads_no_version(tmp_path: Path) -> None:
     plan(tmp_path, 0, version=3)
-    plan(tmp_path, 1, version=3, watermark_ms=1_520_208_000_123)
+    plan(tmp_path, 1, version=3, watermark=datetime(2018, 3, 5, 0, 0, 0, 123_456, UTC))
     found = span(tmp_path, 1)
     assert found.versions is None
-    assert found.watermark == datetime(2018, 3, 5, 0, 0, 0, 123_000, UTC)
+    assert found.watermark == datetime(2018, 3, 5, 0, 0, 0, 123_456, UTC)
 
 
-def test_before_any_event_the_watermark_is_the_epoch(tmp_path: Path) -> None:
+def test_of_a_batch_that_was_planned_and_not_noted_nothing_is_made_up(tmp_path: Path) -> None:
     plan(tmp_path, 0, version=1)
-    assert span(tmp_path, 0).watermark == datetime(1970, 1, 1, tzinfo=UTC)
+    (tmp_path / "notes" / "0").unlink()
+    with pytest.raises(FileNotFoundError):
+        span(tmp_path, 0)
+
+
+def test_the_notes_of_the_newest_batches_are_kept(tmp_path: Path) -> None:
+    for batch in range(12):
+        keep(tmp_path, batch, BatchNote(duplicate=batch))
+    assert sorted(int(path.name) for path in (tmp_path / "notes").iterdir()) == [*range(2, 12)]
+    assert noted(tmp_path, 11) == BatchNote(EPOCH, duplicate=11)
+    assert noted(tmp_path, 11).verdicts == {"duplicate": 11}
 
 
 def test_bronze_is_read_as_far_as_the_newest_finished_batch(tmp_path: Path) -> None:

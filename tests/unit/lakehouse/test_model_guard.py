@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 from typer.testing import CliRunner
 
 from lakehouse.commands.model import app as model_commands
@@ -33,7 +34,8 @@ from tests.unit.ml.tables import SPECS, at, ml_spec, rush_hours, segments, silve
 pytestmark = pytest.mark.slow
 
 NOTE = Note(job="test", spec_version="v")
-SCORES, SHADOW = "gold.congestion_scores", "gold.shadow_score"
+SILVER, SCORES = "silver.segment_metric", "gold.congestion_scores"
+SHADOW = "gold.shadow_score"
 ROADS = segments({"a": 100.0, "b": 100.0})
 
 
@@ -53,7 +55,7 @@ def trained() -> TrainedModel:
 def lake(tmp_path: Path, specs: Specs) -> Lake:
     """A day of silver and its road segments."""
     made = Lake(tmp_path / "lake", specs, Metrics(specs.ops, "stream"))
-    made.table("silver.segment_metric").merge(silver(rush_hours(1, "ab"), is_final=True), NOTE)
+    made.table(SILVER).merge(silver(rush_hours(1, "ab"), is_final=True), NOTE)
     table = made.table("silver.road_segment")
     full = {"name": None, "polyline": None, "length_m": None, "interval_seconds": 300}
     rows = [row | full for row in ROADS.to_pylist()]
@@ -106,9 +108,61 @@ def test_outcomes_are_filled_once_and_again_where_a_score_has_changed(lake: Lake
     assert live[1].quality[15].row_count == 20
 
 
+def test_scores_that_come_behind_the_newest_outcome_have_theirs_too(lake: Lake) -> None:
+    # Traffic jams from 07:00 on, so of the scores of 06:00 to 06:40 the last three do.
+    lake.table(SILVER).merge(silver(rush_hours(3, "ab"), is_final=True), NOTE)
+    two_days_later = [("a", 2 * 288 + 72, 0.1)]
+    score_all(lake, SCORES, two_days_later, version=1)
+    outcomes = Outcomes(lake)
+    assert outcomes.fill() == 1
+    score(lake, SCORES, [0.1] * 12, version=1)  # a backfill of the first day
+    assert outcomes.fill() == 12
+    assert Outcomes(lake).fill() == 0
+
+
+def test_a_corrected_observation_changes_outcomes_of_long_ago(lake: Lake) -> None:
+    lake.table(SILVER).merge(silver(rush_hours(3, "ab"), is_final=True), NOTE)
+    score_all(lake, SCORES, [("a", 286, 0.1), ("a", 2 * 288 + 72, 0.1)], version=1)
+    outcomes = Outcomes(lake)
+    assert outcomes.fill() == 2
+    after_midnight = silver([("a", 289, 21.0)], is_final=True)  # target of the day before
+    lake.table(SILVER).merge(after_midnight, NOTE)
+    assert outcomes.fill() == 1
+    table = lake.table("gold.score_outcome")
+    told = table.read(columns=["window_start", "speed_kmh_observed", "is_congested"])
+    assert {row["window_start"]: row["speed_kmh_observed"] for row in told.to_pylist()}[
+        at(286)
+    ] == 21.0
+
+
+def test_outcomes_are_found_without_the_log_of_what_changed(lake: Lake) -> None:
+    score(lake, SCORES, [0.1] * 2, version=1)
+    outcomes = Outcomes(lake)
+    assert outcomes.fill() == 2
+    score(lake, SCORES, [0.9] * 3, version=1)
+    for folder in (lake.folder(SCORES), lake.folder(SILVER)):
+        newest = max((folder / "_delta_log").glob("*.json"))
+        DeltaTable(folder).create_checkpoint()
+        newest.unlink()
+    assert Outcomes(Lake(lake.root, lake.specs)).fill() == 3
+
+
+def test_nothing_is_committed_where_nothing_has_come(lake: Lake) -> None:
+    score(lake, SCORES, [0.1] * 2, version=1)
+    outcomes, table = Outcomes(lake), lake.table("gold.score_outcome")
+    outcomes.fill()
+    before = table.refresh()
+    assert outcomes.fill() == 0
+    assert table.refresh() == before
+    score(lake, SCORES, [0.1] * 2, version=1)  # the same again
+    assert outcomes.fill() == 0
+    assert outcomes.fill() == 0
+    assert table.refresh() == before + 1, "only how far it has come"
+
+
 def test_a_score_waits_until_its_target_is_final(lake: Lake) -> None:
     open_still = silver([("a", 75, 30.0)], is_final=False)
-    lake.table("silver.segment_metric").merge(open_still, NOTE)
+    lake.table(SILVER).merge(open_still, NOTE)
     score(lake, SCORES, [0.1] * 5, version=1)
     assert Outcomes(lake).fill() == 4
 
@@ -221,7 +275,7 @@ def test_a_challenger_is_promoted_when_it_has_shown_enough(
 
     names = [f"s{number:02d}" for number in range(10)]
     rows = silver(rush_hours(2, names), is_final=True)
-    lake.table("silver.segment_metric").merge(rows, NOTE)
+    lake.table(SILVER).merge(rows, NOTE)
     happened = {
         (row["segment_id"], row["window_start"]): float(row["is_congested"])
         for row in rows.to_pylist()

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from deltalake import DeltaTable
@@ -195,8 +195,7 @@ class Streamed:
 
     def batch(self, watermark: float) -> None:
         through = self._lake.table(BRONZE).refresh()
-        millis = round(after(watermark).timestamp() * 1000)
-        plan(self.folder, self._batches, through + 1, watermark_ms=millis)
+        plan(self.folder, self._batches, through + 1, watermark=after(watermark))
         finish(self.folder, self._batches)
         before = self._batches - 1 if self._batches else None
         step = Step("stream/aff0a8b1", before, self._batches)
@@ -209,14 +208,18 @@ def test_nothing_is_recomputed_before_a_batch_was_told(
 ) -> None:
     silver, gold = recomputes
     land(lake, reading(0, 0))
-    assert Reconciler(lake, tmp_path, silver, lambda: gold).reconcile() == 0
+
+    def never() -> NoReturn:
+        pytest.fail("Spark is started for nothing")
+
+    assert Reconciler(lake, tmp_path, never, lambda: gold).reconcile() == 0
     streamed = Streamed(lake, tmp_path)
-    assert Reconciler(lake, tmp_path, silver, lambda: gold).reconcile() == 0
+    assert Reconciler(lake, tmp_path, never, lambda: gold).reconcile() == 0
     streamed.batch(watermark=299)
-    assert Reconciler(lake, tmp_path, silver, lambda: gold).reconcile() == 0
+    assert Reconciler(lake, tmp_path, never, lambda: gold).reconcile() == 0
     assert silver.asked == gold.asked == []
     streamed.batch(watermark=300)
-    assert Reconciler(lake, tmp_path, silver, lambda: gold).reconcile() == 1
+    assert Reconciler(lake, tmp_path, lambda: silver, lambda: gold).reconcile() == 1
 
 
 def test_every_window_that_holds_a_late_reading_is_recomputed_and_what_looks_back_at_it(
@@ -226,7 +229,7 @@ def test_every_window_that_holds_a_late_reading_is_recomputed_and_what_looks_bac
     stream(lake, metric("s:a", 3000, is_final=True), metric("s:b", 1200, is_final=True))
     land(lake, reading(0, 3000), reading(1, 1200, segment_id="s:b"), reading(2, 1300))
     Streamed(lake, tmp_path).batch(watermark=3300)
-    reconciler = Reconciler(lake, tmp_path, silver, lambda: gold)
+    reconciler = Reconciler(lake, tmp_path, lambda: silver, lambda: gold)
     assert reconciler.reconcile() == 1
     # The 15-minute windows from 600 on hold it, and features look that many windows back.
     looking_back = lake.specs.ml.history_windows * 300
@@ -243,7 +246,7 @@ def test_a_check_goes_on_where_the_last_one_ended_also_after_a_restart(
         if number < 2:
             land(lake, reading(number, 0))
         streamed.batch(watermark=300)
-        Reconciler(lake, tmp_path, silver, lambda: gold).reconcile()
+        Reconciler(lake, tmp_path, lambda: silver, lambda: gold).reconcile()
         assert len(silver.asked) == asked
 
 
@@ -256,10 +259,10 @@ def test_two_that_check_at_once_do_not_stop_each_other(
 
     class Overtaken(Silver):
         def recompute(self, asked: Range) -> int:
-            Reconciler(lake, tmp_path, silver, lambda: gold).reconcile()
+            Reconciler(lake, tmp_path, lambda: silver, lambda: gold).reconcile()
             return super().recompute(asked)
 
-    assert Reconciler(lake, tmp_path, Overtaken(), lambda: gold).reconcile() == 1
+    assert Reconciler(lake, tmp_path, Overtaken, lambda: gold).reconcile() == 1
     assert len(silver.asked) == 1
 
 
@@ -273,7 +276,7 @@ def test_windows_that_no_model_scored_are_scored_once_there_is_one(
     score(lake, 300)
     score(lake, 900)
     Streamed(lake, tmp_path).batch(watermark=1200)
-    reconciler = Reconciler(lake, tmp_path, silver, lambda: gold)
+    reconciler = Reconciler(lake, tmp_path, lambda: silver, lambda: gold)
     gold.is_up = False
     reconciler.reconcile()
     assert gold.asked == []
@@ -296,7 +299,7 @@ def test_a_window_that_was_open_at_the_last_look_is_scored_once_it_is_final(
     score(lake, 0)
     streamed = Streamed(lake, tmp_path)
     streamed.batch(watermark=450)
-    reconciler = Reconciler(lake, tmp_path, silver, lambda: gold)
+    reconciler = Reconciler(lake, tmp_path, lambda: silver, lambda: gold)
     reconciler.reconcile()
     assert gold.asked == []
     stream(lake, metric("s:a", 300, is_final=True))

@@ -76,6 +76,18 @@ def test_two_writers_of_different_partitions_do_not_hinder_each_other(
     assert offsets(lake) == [0, 1, 2, 3, 4, 5]
 
 
+def test_progress_is_what_the_log_says_whoever_committed_last(lake: Lake, tmp_path: Path) -> None:
+    one, other = lake.table(BRONZE), Lake(tmp_path / "lake", lake.specs).table(BRONZE)
+    none = table(lake, BRONZE, [])
+    one.append(none, NOTE, [Step("land/0", None, 0), Step("land/1", None, 5)])
+    other.refresh()
+    other.append(none, NOTE, [Step("land/1", 5, 6)])
+    assert (other.progress("land/0"), other.progress("land/1")) == (0, 6)
+    one.append(none, NOTE, [Step("land/0", 0, 1)])  # behind the other's commit, not seen before
+    assert (one.progress("land/0"), one.progress("land/1")) == (1, 6)
+    assert (one.progress("land/2"), one.version) == (None, 3)
+
+
 def test_each_of_two_writers_at_once_is_told_of_its_own_commits(lake: Lake) -> None:
     told: dict[int, list[int]] = {1: [], 2: []}
 

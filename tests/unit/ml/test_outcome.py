@@ -51,6 +51,16 @@ def test_windows_of_another_length_are_no_target() -> None:
     assert outcomes_of([score(0)], silver([("a", 3, 40.0)], window_seconds=900)).num_rows == 0
 
 
+def test_where_few_vehicles_pass_the_outcome_is_that_of_the_quarter_hour() -> None:
+    five = silver([("a", 0, 90.0), ("a", 3, 90.0)], source="aarhus", vehicle_count=9)
+    for vehicles, outcome in ((3, [40.0]), (2, [])):
+        same = {"source": "aarhus", "window_seconds": 900, "vehicle_count": vehicles}
+        quarter = silver([("a", 0, 40.0), ("a", 3, 40.0)], **same)
+        made = outcomes_of([score(0, source="aarhus")], pa.concat_tables([five, quarter]))
+        assert made["speed_kmh_observed"].to_pylist() == outcome
+        assert made["is_congested_now"].to_pylist() == [False] * len(outcome)
+
+
 def test_persistence_has_no_answer_where_the_score_s_own_window_was_not_observed() -> None:
     made = outcomes_of([score(0)], silver([("a", 0, None), ("a", 3, 40.0)]))
     assert made["is_congested_now"].to_pylist() == [None]

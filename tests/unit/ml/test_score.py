@@ -1,3 +1,5 @@
+import json
+from copy import copy
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -5,12 +7,13 @@ import pyarrow as pa
 import pytest
 
 from ml.features import features
-from ml.grid import SpeedGrid
+from ml.grid import Rows, SpeedGrid
 from ml.score import LoadedModel, scores
 from ml.train import train
 from specs.arrow import arrow_schema
 from specs.errors import WrongInput
 from tests.unit.ml.tables import (
+    FIRST,
     SPECS,
     at,
     grid,
@@ -111,3 +114,21 @@ def test_ready_made_features_give_the_same_forecast(loaded: LoadedModel) -> None
     forecast = model.forecast(made, rows)
     expected = np.column_stack([values[:, 1] for values in forecast.arrays()])
     np.testing.assert_array_equal(answer, expected)
+
+
+def test_a_model_of_before_targets_had_windows_of_their_own_still_forecasts(
+    loaded: LoadedModel,
+) -> None:
+    asked = json.loads(loaded.model.spec_json)
+    del asked["targets"]
+    asked["protocol"]["min_vehicles"] = [{"source": "aarhus", "vehicles": 3}]
+    before = copy(loaded.model)
+    before.spec_json = json.dumps(asked)
+    assert before.spec.targets == ()
+    rows = Rows(np.array([0, 1]), np.array([FIRST + 100, FIRST + 100]))
+    cells = grid(rush_hours(1, "ab"), ROADS)
+    for now, then in zip(
+        loaded.model.forecast(cells, rows).arrays(), before.forecast(cells, rows).arrays(),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(now, then)

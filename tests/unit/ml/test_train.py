@@ -96,15 +96,36 @@ def test_a_single_day_is_enough_to_learn_from() -> None:
     assert np.isfinite(forecast).all()
 
 
-def test_windows_of_few_vehicles_are_seen_but_are_no_targets() -> None:
-    rows = silver([("a", 0, 90.0), ("a", 1, 30.0)], source="aarhus")
-    few = rows.set_column(
-        rows.column_names.index("vehicle_count"), "vehicle_count", pa.array([3, 2])
-    )
-    made = Observations.of(few, segments({"a": 100.0}, source="aarhus"), SPECS)
-    assert made.seen.observed.tolist() == [[True, True]]
-    assert made.targets(Rows(np.array([0, 0]), np.array([FIRST - 3, FIRST - 2])), 15)[0] == 90.0
-    assert np.isnan(made.targets(Rows(np.array([0]), np.array([FIRST - 2])), 15)[0])
+def aarhus(*quarters: tuple[int, float, int]) -> Observations:
+    """Two windows of one vehicle, and quarter hours: first window, km/h, vehicles."""
+    fives = silver([("a", 0, 90.0), ("a", 1, 30.0)], source="aarhus", vehicle_count=1)
+    rows = [fives]
+    for window, speed, vehicles in quarters:
+        same = {"source": "aarhus", "vehicle_count": vehicles, "window_seconds": 900}
+        rows.append(silver([("a", window, speed)], **same))
+    city = segments({"a": 100.0}, source="aarhus")
+    return Observations.of(pa.concat_tables(rows), city, SPECS)
+
+
+def test_where_few_vehicles_pass_a_target_is_the_quarter_hour_of_three() -> None:
+    made = aarhus((0, 70.0, 3), (1, 50.0, 2))
+    assert made.seen.speed_kmh.tolist() == [[90.0, 30.0]]
+    rows = Rows(np.array([0, 0]), np.array([FIRST - 3, FIRST - 2]))
+    np.testing.assert_array_equal(made.targets(rows, 15), [70.0, np.nan])
+
+
+def test_a_target_of_three_windows_is_over_when_the_third_is() -> None:
+    made = aarhus((0, 70.0, 3), (1, 50.0, 4))
+    assert made.passed(np.array([FIRST, FIRST + 1]), FIRST + 3).tolist() == [True, False]
+    known = ExampleSet(made, FIRST - 10, FIRST + 3)
+    parts = known.parts(15)
+    assert [*parts.learn.window, *parts.calibrate.window] == [FIRST - 3]
+
+
+def test_another_city_s_targets_are_its_primary_windows() -> None:
+    made = Observations.of(silver([("a", 0, 90.0)]), segments({"a": 100.0}), SPECS)
+    assert made.truth is made.seen
+    assert made.passed(np.array([FIRST, FIRST + 1]), FIRST + 1).tolist() == [True, False]
 
 
 def test_the_label_follows_the_spec() -> None:

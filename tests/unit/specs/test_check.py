@@ -36,6 +36,26 @@ CONTRADICTIONS: dict[str, tuple[Edit, str]] = {
         ("transforms.yaml", "name: congested_ratio,", "name: jammed_ratio,"),
         "transforms.yaml: no network KPI makes column congested_ratio",
     ),
+    "targets of an unknown source": (
+        ("ml.yaml", "source: aarhus, window", "source: gotham, window"),
+        "ml.yaml: targets name source gotham, which specs/sources lacks",
+    ),
+    "targets of vehicles that nobody counts": (
+        ("ml.yaml", "source: aarhus, window", "source: metr_la, window"),
+        "ml.yaml: targets ask for vehicles, which metr_la does not count",
+    ),
+    "targets of an unknown window": (
+        ("ml.yaml", "window: quarter_hour_sliding, min", "window: half_hour, min"),
+        "ml.yaml: targets name window half_hour, which transforms.yaml lacks",
+    ),
+    "targets that begin between primary windows": (
+        (
+            "transforms.yaml",
+            "size_seconds: 900, slide_seconds: 300",
+            "size_seconds: 900, slide_seconds: 900",
+        ),
+        "ml.yaml: target window quarter_hour_sliding does not begin where primary windows do",
+    ),
     "a label on an unknown column": (
         ("ml.yaml", "column: speed_kmh_mean", "column: speed_kmh_typical"),
         "ml.yaml: label column speed_kmh_typical is not in silver.segment_metric",
@@ -118,7 +138,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     ),
     "a key that is no column": (
         (SILVER, "key: [segment_id, window_seconds, window_start]", "key: [segment_id, size]"),
-        "key or partition column size is not a column",
+        "key, partition or order column size is not a column",
     ),
     "two columns of one name": (
         (SILVER, "name: speed_kmh_p85,", "name: speed_kmh_p50,"), "columns named twice",

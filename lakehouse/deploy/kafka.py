@@ -1,0 +1,62 @@
+"""Kafka in containers: what its brokers are told, their key, and its users by their passwords."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lakehouse.kafka_grants import grants, users
+from lakehouse.kafka_home import KafkaHome
+from lakehouse.runtime.certificate import keep_certificate
+from lakehouse.runtime.kafka_security import OWNER, secure_properties
+from lakehouse.runtime.kafka_users import KafkaDoor
+from specs.errors import WrongInput
+from specs.loader import Specs
+
+HOSTS = ("kafka", "kafka-2", "kafka-3")
+"""The brokers' names among the containers."""
+
+KEY = KafkaHome(Path("/run/kafka"))
+"""Where a broker sees its key and certificate."""
+
+BROKERS = "kafka:9094"
+"""The first broker's listener for whoever has their key."""
+
+
+def broker_environment() -> dict[str, str]:
+    """Variables by which Kafka's image is told to ask for a login."""
+    return {_variable(name): value for name, value in secure_properties(KEY).items()}
+
+
+def _variable(name: str) -> str:
+    """As the image reads a property: two underscores for one, three for a hyphen."""
+    return "KAFKA_" + name.replace("_", "__").replace("-", "___").replace(".", "_").upper()
+
+
+def password_variable(user: str) -> str:
+    """Environment variable of a user's password."""
+    return f"KAFKA_PASSWORD_{user.upper()}"
+
+
+def write_key(home: KafkaHome, trusted: Path) -> None:
+    """Have the brokers' key and certificate in ``home``, and the certificate in ``trusted`` too.
+
+    Clients are given ``trusted`` alone: with the key they could do everything.
+    """
+    home.folder.mkdir(parents=True, exist_ok=True)
+    keep_certificate(home.keystore, home.certificate, OWNER, ("localhost", *HOSTS))
+    trusted.mkdir(parents=True, exist_ok=True)
+    (trusted / home.certificate.name).write_bytes(home.certificate.read_bytes())
+
+
+def keep_users(door: KafkaDoor, specs: Specs, environment: Mapping[str, str]) -> None:
+    """Have Kafka know every user by the password given, and allow each what the specs grant.
+
+    Raises:
+        WrongInput: a password is absent; the message names the variables.
+        Unavailable: Kafka does not answer, or refuses.
+    """
+    variables = {user: password_variable(user) for user in users(specs)}
+    missing = sorted(name for name in variables.values() if not environment.get(name))
+    if missing:
+        raise WrongInput(f"no password: set {', '.join(missing)}")
+    door.keep_users({user: environment[name] for user, name in variables.items()})
+    door.keep_grants(grants(specs))

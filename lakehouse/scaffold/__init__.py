@@ -1,0 +1,1 @@
+"""Small working programs to begin with, made from the specs."""

@@ -1,0 +1,160 @@
+"""The whole pipeline on a bucket: two landers, the stream, corrections, upkeep, SQL, the proof."""
+
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lakehouse.jobs.checkpoint import told_through
+from lakehouse.runtime import stack
+from lakehouse.runtime.trino import TRINO
+from lakehouse.trino.client import Client, Endpoint
+from lakehouse.trino.home import OWNER
+from tests.chaos import world as chaos
+from tests.chaos.child import Child
+from tests.chaos.registry import registry
+from tests.chaos.world import PATIENCE_SECONDS, START, World, world
+from tests.s3.store import BUCKET, Store
+
+pytestmark = pytest.mark.stack
+
+BRONZE, SILVER, KPI = "bronze.traffic_event", "silver.segment_metric", "gold.network_kpi"
+SOME = timedelta(minutes=10)
+SMALL = {"land_max_records": "60", "land_max_seconds": "0.05"}
+ADDRESSES = {"lake_url": f"s3://{BUCKET}/city/lake", "checkpoints_url": f"s3://{BUCKET}/city/state"}
+
+wait_until = partial(chaos.wait_until, pause_seconds=0.3)
+"""A look at tables in a bucket takes many requests, from those who work meanwhile."""
+
+
+@pytest.fixture(scope="module")
+def city(s3: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A city whose tables and checkpoints are in the bucket; every command is told so."""
+    folder = tmp_path_factory.mktemp("city")
+    uri = f"sqlite:///{folder / 'registry' / 'mlflow.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**ADDRESSES, "mlflow_uri": uri}.items():
+            patch.setenv(f"TRAFFIC_{name.upper()}", value)
+        with Child.start("registry", folder, {}, registry, folder / "registry") as models:
+            models.report(PATIENCE_SECONDS)
+        with world(folder / "home", seed=3, spark_driver_memory="1g", **ADDRESSES) as made:
+            yield made
+
+
+def told(city: World) -> bool:
+    """Silver and gold have all of bronze."""
+    lake = city.lake()
+    return told_through(lake, city.settings.stream_checkpoint) == lake.table(BRONZE).version
+
+
+def version(city: World, name: str) -> int:
+    return city.lake().table(name).version
+
+
+def is_past(city: World, name: str, before: int) -> bool:
+    return version(city, name) > before
+
+
+def restart(s3: Store) -> None:
+    s3.kill()
+    s3.start()
+
+
+def test_nothing_is_lost_though_the_store_is_killed_again_and_again(city: World, s3: Store) -> None:
+    # Two landers at once, and the store dies under them.
+    landers = [city.command("land", name=name, **SMALL) for name in ("first", "second")]
+    with landers[0], landers[1]:
+        for _ in range(3):
+            city.send(SOME)
+            wait_until(partial(is_past, city, BRONZE, version(city, BRONZE) + 2), "they land")
+            restart(s3)
+        wait_until(lambda: not city.landing_faults(), "all is landed")
+
+        # The stream beside them, and the store dies under it too.
+        with city.command("stream", spark_driver_memory="1g") as stream:
+            wait_until(lambda: told(city) or not stream.is_alive, "it has caught up")
+            for _ in range(2):
+                city.send(SOME)
+                wait_until(partial(is_past, city, SILVER, version(city, SILVER)), "silver has news")
+                restart(s3)
+            wait_until(lambda: not city.landing_faults(), "all is landed again")
+            wait_until(lambda: told(city) or not stream.is_alive, "silver and gold have it")
+            assert stream.is_alive, stream.said()
+            stream.signal(signal.SIGTERM)
+            stream.report(PATIENCE_SECONDS)
+        for lander in landers:
+            assert lander.is_alive, lander.said()
+            lander.signal(signal.SIGTERM)
+            lander.report(PATIENCE_SECONDS)
+
+
+def test_corrections_and_upkeep_work_on_the_bucket_and_the_audit_is_even(city: World) -> None:
+    city.run("silver", "reconcile", name="reconcile")
+    span = ["--from", f"{START:%Y-%m-%dT%H:%M}", "--to", f"{city.clock:%Y-%m-%dT%H:%M}"]
+    assert city.run("silver", "recompute", *span, name="silver") == {"rows_written": 0}
+    city.run("gold", "recompute", *span, name="gold")
+    kept = city.run("maintain", "--json", name="maintain")
+    assert kept[BRONZE]["compacted"] > 0
+    assert kept[BRONZE]["files"] < kept[BRONZE]["compacted"]
+    audit = city.run("audit", "--json", name="audit")
+    assert [check for check in audit["checks"] if not check["is_ok"]] == []
+    assert audit["audit_ok"] is True
+    assert not list(city.settings.home.rglob("*.parquet")), "nothing of it is on this disk"
+
+
+def test_trino_reads_the_bucket(city: World, tmp_path: Path) -> None:
+    settings = city.settings.model_copy(update={"home": tmp_path, "trino_port": 0})
+    with (
+        stack.running(settings, (TRINO,)) as endpoints,
+        Client(Endpoint.of(settings, endpoints["trino"], OWNER)) as client,
+    ):
+        for name in (BRONZE, SILVER, KPI):
+            rows = city.lake().table(name).dataset().count_rows()
+            assert client.rows(f"SELECT count(*) FROM {name}") == [[rows]]
+            assert rows > 0
+
+
+def test_a_store_that_does_not_answer_ends_each_job_with_one_line(city: World, s3: Store) -> None:
+    hasty = {"s3_patience_seconds": "1"}
+    s3.kill()
+    for arguments in (("land", "--once"), ("stream", "--once"), ("maintain",), ("audit",)):
+        with city.command(*arguments, name=f"shut-{arguments[0]}", **hasty) as job:
+            assert job.ended(PATIENCE_SECONDS) == 1
+            said = only_line(job, s3.environment()["AWS_ENDPOINT_URL"])
+            assert "Connection refused" in said or "Could not connect" in said  # delta-rs, Arrow
+    s3.start()
+    assert city.landing_faults() == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code", "why"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "wrong", 1, "403"),
+        ("AWS_SECRET_ACCESS_KEY", "", 2, "set AWS_SECRET_ACCESS_KEY"),
+        ("TRAFFIC_LAKE_URL", "s3://nowhere/lake", 1, "nowhere"),
+        ("TRAFFIC_LAKE_URL", "lake", 2, "TRAFFIC_LAKE_URL: String should match"),
+    ],
+)
+def test_a_bucket_that_cannot_be_had_ends_a_job_with_one_line(
+    variable: str, value: str, code: int, why: str, city: World
+) -> None:
+    variables = {
+        "TRAFFIC_HOME": str(city.settings.home), "TRAFFIC_KAFKA_BOOTSTRAP": city.bootstrap,
+        "TRAFFIC_S3_PATIENCE_SECONDS": "1", variable: value,
+    }  # fmt: skip
+    for arguments in (("land", "--once"), ("stream", "--once"), ("audit",)):
+        with Child.command(city.settings.log, variables, *arguments) as job:
+            assert job.ended(PATIENCE_SECONDS) == code
+            only_line(job, why)
+
+
+def only_line(job: Child, why: str) -> str:
+    """The one line of a job's that tells why it has ended."""
+    said = job.log.read_text()
+    found = [line for line in said.splitlines() if why in line]
+    assert len(found) == 1, said
+    assert "Traceback" not in said
+    return found[0]

@@ -1,0 +1,84 @@
+"""A lakehouse is copied while it runs, and goes on elsewhere from the copy."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion.registration import register_segments
+from ingestion.topics import TopicAdmin
+from lakehouse.jobs.checkpoint import told_through
+from lakehouse.runtime.kafka import KAFKA
+from lakehouse.runtime.mlflow import MLFLOW
+from lakehouse.runtime.server import steady_port
+from lakehouse.runtime.stack import running
+from lakehouse.settings import Settings
+from ml.registry import champion
+from specs.loader import Specs
+from tests.chaos.registry import register_small
+from tests.chaos.world import PATIENCE_SECONDS, SEGMENTS, World, wait_until
+
+pytestmark = pytest.mark.stack
+
+BRONZE, SILVER, SCORES = "bronze.traffic_event", "silver.segment_metric", "gold.congestion_scores"
+
+
+def caught_up(world: World) -> bool:
+    lake = world.lake()
+    reached = told_through(lake, world.settings.stream_checkpoint)
+    return reached >= 0 and reached == lake.table(BRONZE).version and not world.landing_faults()
+
+
+def made_even(world: World) -> dict[str, Any]:
+    """Land, stream and reconcile what there is, and see the audit even; the checksums then."""
+    for command in (("land", "--once"), ("stream", "--once"), ("silver", "reconcile")):
+        world.run(*command)
+    audit = world.run("audit", "--json")
+    assert audit["audit_ok"], [check for check in audit["checks"] if not check["is_ok"]]
+    return world.run("checksum", "--json")
+
+
+def test_a_copy_of_a_running_lakehouse_goes_on_elsewhere_and_counts_nothing_twice(
+    tmp_path: Path, specs: Specs
+) -> None:
+    port, here, there = steady_port(), tmp_path / "here", tmp_path / "there"
+    first = Settings(home=here, kafka_port=port, mlflow_port=0)
+    with running(first, [KAFKA, MLFLOW]) as servers:
+        register_small(servers["mlflow"])
+        old = World(first, specs, seed=5)
+        with TopicAdmin(old.bootstrap, specs.ops.retries.unavailable) as admin:
+            admin.create(specs)
+        register_segments(old.lake(), "simulator", count=SEGMENTS)
+        old.send(timedelta(minutes=40))
+
+        with old.command("land") as lander, old.command("stream") as stream:
+            wait_until(lambda: caught_up(old), "the first readings are in gold")
+            with old.command("backup", str(tmp_path / "copy"), "--json") as backup:
+                while backup.is_alive:
+                    old.send(timedelta(minutes=2))
+                copied = json.loads(backup.report(PATIENCE_SECONDS))
+            old.send(timedelta(minutes=20))
+            wait_until(lambda: caught_up(old), "what came after the backup is in gold")
+            for child in (lander, stream):
+                child.process.terminate()
+                assert child.ended(PATIENCE_SECONDS) == 0, child.said()
+        sums = made_even(old)
+        assert copied["stream_batch"] is not None
+        assert copied["tables"][SILVER] < old.lake().table(SILVER).version
+
+        new = World(Settings(home=there, kafka_port=port, mlflow_port=0), specs, 6, old.clock)
+        new.truth = old.truth
+        new.run("restore", str(tmp_path / "copy"), "--json")
+        lake = new.lake()
+        assert {name: lake.table(name).version for name in copied["tables"]} == copied["tables"]
+        with running(new.settings, [MLFLOW]) as restored:
+            assert champion(restored["mlflow"], specs).version == 1
+            assert made_even(new) == sums
+            before = new.lake().table(SCORES).read(columns=["window_start"]).num_rows
+            new.send(timedelta(minutes=20))
+            made_even(new)
+            scores = new.lake().table(SCORES).read(columns=["window_start", "model_version"])
+            assert scores.num_rows > before
+            assert set(scores["model_version"].to_pylist()) == {1}
