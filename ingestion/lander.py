@@ -1,15 +1,14 @@
-"""Kafka to bronze: judge, gate, dead letters first, then one Delta commit with its offsets."""
+"""Kafka to bronze: fetch and judge one batch while the one before is committed."""
 
 import gc
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -20,16 +19,14 @@ from confluent_kafka import (
 )
 
 from ingestion.dead_letter_limit import DeadLetterBrake, flood
-from ingestion.dead_letters import DeadLetterTopic
 from ingestion.decode import Record
-from ingestion.judge import BRONZE, DEAD_LETTER, Judge, Judged
-from lakehouse.commit import Note, Passed, Step
-from lakehouse.failpoints import failpoint
-from lakehouse.jobs.gated import note_refusal, passed
-from lakehouse.journal import Journal, now
+from ingestion.judge import Judge, Judged
+from ingestion.landing import Landed, Landing
+from lakehouse.jobs.gated import note_refusal
+from lakehouse.jobs.one_behind import OneBehind
+from lakehouse.journal import now
 from lakehouse.kafka_access import DENIED, Kafka, KafkaAccess, KafkaRefusal, refused
-from lakehouse.tables import Lake, LakeTable
-from quality.gate import Gate
+from lakehouse.tables import Lake
 from specs.errors import Fenced, Unavailable
 
 log = logging.getLogger(__name__)
@@ -74,48 +71,8 @@ class Membership:
         }  # fmt: skip
 
 
-@dataclass
-class Landed:
-    """What the commits reported so far."""
-
-    rows: int = 0
-    dead_letters: int = 0
-    batches: int = 0
-
-
-def _writer(topic: str, partition: int) -> str:
-    return f"land/{topic}/{partition}"
-
-
-def _offsets(judged: Judged) -> dict[str, str]:
-    """First and last offset of each partition, as text."""
-    return {str(p): f"{first}-{last}" for p, (first, last) in judged.progress.items()}
-
-
-def _sent(rows: pa.Table) -> tuple[int, int] | None:
-    """First and last Kafka timestamp in milliseconds; None without a row."""
-    if not rows.num_rows:
-        return None
-    found = pc.min_max(rows["kafka_timestamp"].cast(pa.int64())).as_py()
-    return found["min"] // 1000, found["max"] // 1000
-
-
-def _by_rule(dead: pa.Table) -> dict[str, int]:
-    """How many rows of bronze.dead_letter broke each rule."""
-    counts = pc.value_counts(pc.list_flatten(dead["rule_ids"])).to_pylist()
-    return {one["values"]: one["counts"] for one in counts}
-
-
-def reached_offset(bronze: LakeTable, topic: str, partition: int) -> int | None:
-    """Last offset that the snapshot of bronze stands for; None before the first."""
-    return bronze.progress(_writer(topic, partition))
-
-
-def landed_offsets(lake: Lake, partitions: Iterable[int]) -> int:
-    """How many offsets of ``partitions`` bronze stands for, counted from 0."""
-    bronze, topic = lake.table(BRONZE), lake.specs.topics["traffic_event"].topic
-    reached = [bronze.progress(_writer(topic, partition)) for partition in partitions]
-    return sum(last + 1 for last in reached if last is not None)
+def _lasts(judged: Judged) -> dict[int, int]:
+    return {partition: last for partition, (_, last) in judged.progress.items()}
 
 
 def _is_fatal(message: Message) -> bool:
@@ -136,19 +93,15 @@ class Lander:
     ) -> None:  # fmt: skip
         """Join the group on ``kafka``; tables are created as needed."""
         specs = lake.specs
-        self.landed = Landed()
-        self._lake, self._pace, self._metrics = lake, pace, lake.metrics
+        self._lake, self._pace = lake, pace
         self._topic = specs.topics["traffic_event"]
         self._judge = Judge(specs)
-        self.gate = Gate(specs.tables[BRONZE], specs.ops.gates, specs.version, time.monotonic)
-        self.gate.warm_up()
-        self._bronze, self._dead = lake.table(BRONZE), lake.table(DEAD_LETTER)
+        self._landing, self._behind = Landing(lake, kafka), OneBehind()
         self._segment_table = lake.table("silver.road_segment")
         self._segments, self._segments_version = self._read_segments()
         self._brake = DeadLetterBrake(specs.ops.dead_letters)
-        self._dlq = DeadLetterTopic(self._topic, kafka)
-        self._journal = Journal(lake, [BRONZE, DEAD_LETTER])
         self._reached: dict[int, int | None] = {}
+        self._in_hand: Judged | None = None
         self._ends: dict[int, int] = {}
         self._owed: dict[int, int] | None = None
         self._kafka, self._refusal = kafka, KafkaRefusal(kafka)
@@ -161,6 +114,11 @@ class Lander:
             **membership.config(),
         }  # fmt: skip
         self._consumer, self._rejoined_at = self._joined(), -math.inf
+
+    @property
+    def landed(self) -> Landed:
+        """What the commits reported so far."""
+        return self._landing.landed
 
     def _joined(self) -> Consumer:
         """A member of the group."""
@@ -192,17 +150,19 @@ class Lander:
         gc.freeze()
         while not is_done():
             self._land_next()
+        self._finish()
 
     def close(self) -> None:
-        """Write the books and leave the group."""
-        self._journal.write()
+        """Let the batch in hand end, write the books and leave the group."""
+        self._behind.wait()
+        self._landing.journal.write()
         self._consumer.close()
 
     def report(self) -> dict[str, float]:
         """What the commits reported, and the CPU time of the gate."""
         return {
-            **asdict(self.landed), "gate_cpu_seconds": self.gate.cpu_seconds,
-            "metrics_cpu_seconds": self._metrics.cpu_seconds,
+            **asdict(self.landed), "gate_cpu_seconds": self._landing.gate.cpu_seconds,
+            "metrics_cpu_seconds": self._lake.metrics.cpu_seconds,
         }  # fmt: skip
 
     def _land_next(self) -> None:
@@ -213,14 +173,10 @@ class Lander:
                 self._rejoin()
                 return
             messages = [one for one in messages if self._is_record(one)]
-        records = cast("list[Record]", messages)
-        if records:
-            try:
-                self._land(records)
-            except Fenced as error:
-                log.warning("%s; going on where the table stands", error)
-                self._rewind()
-        self._journal.write_if_due()
+        if messages:
+            self._land(cast("list[Record]", messages))
+        elif self._finish():
+            self._landing.journal.write_if_due()
 
     def _is_record(self, message: Message) -> bool:
         error = message.error()
@@ -238,87 +194,53 @@ class Lander:
         return False
 
     def _land(self, records: Sequence[Record]) -> None:
+        """Judge ``records`` while the batch before is committed, then begin their commit."""
         began = time.perf_counter()
         judged = self._judge.judge(records, self._known_segments(), now())
+        if not self._finish():
+            return  # what was fetched past a batch that is not landed comes again
         self._refuse_flood(judged)
-        self._commit(judged, passed(self.gate, judged.accepted, self._journal))
-        failpoint("land.before_mirror")
-        self.landed.batches += 1
-        self._mirror(judged)
-        self._metrics.observe(
-            "traffic_batch_duration_seconds", time.perf_counter() - began, job="land"
-        )
+        reached, self._in_hand = dict(self._reached), judged
+        self._behind.take(lambda: self._landing.commit(judged, reached, began))
+
+    def _finish(self) -> bool:
+        """Wait for the commit in hand; False where another lander has overtaken it.
+
+        Then the consumer is back where the table stands. Raises else what the commit raised.
+        """
+        judged, self._in_hand = self._in_hand, None
+        if judged is None:
+            return True
+        try:
+            self._behind.finish()
+        except Fenced as error:
+            log.warning("%s; going on where the table stands", error)
+            self._behind.drop()
+            self._rewind()
+            return False
+        lasts = _lasts(judged)
+        for partition in [*lasts]:  # one that the group has taken away meanwhile is another's
+            reached = self._reached.get(partition, lasts[partition])
+            if reached is not None and reached >= lasts[partition]:
+                del lasts[partition]
+        self._reached.update(lasts)
+        self._mirror(lasts)
+        return True
 
     def _refuse_flood(self, judged: Judged) -> None:
         """Stop before a batch that passes the limit of dead letters; a restart repeats it."""
         bound = self._brake.passed(judged)
         if bound is not None:
             refused = flood(judged, bound, self._lake.specs)
-            note_refusal(refused, self._journal)
+            note_refusal(refused, self._landing.journal)
             raise refused
-
-    def _commit(self, judged: Judged, gate: Passed) -> None:
-        """Dead letters first: a crash between the two repeats the batch and loses nothing."""
-        dead, offsets, dead_letters = self._unwritten_dead(judged), _offsets(judged), 0
-        if dead.num_rows:
-            self._dlq.send(dead)
-            failpoint("land.dead_letters_sent")
-            commit = self._dead.append(
-                dead, self._note({"dead_lettered": dead.num_rows}, offsets),
-                self._dead_steps(judged),
-            )  # fmt: skip
-            dead_letters = commit.rows_written
-            self.landed.dead_letters += dead_letters
-            for rule, count in _by_rule(dead).items():
-                self._metrics.count("traffic_dead_letters_total", count, rule=rule)
-            failpoint("land.between_dead_letters_and_rows")
-        steps = [
-            Step(_writer(self._topic.topic, partition), self._reached[partition], last)
-            for partition, (_, last) in judged.progress.items()
-        ]
-        note = self._note({"landed": judged.accepted.num_rows}, offsets)
-        note = replace(note, gate=gate, sent=_sent(judged.accepted))
-        commit = self._bronze.append(judged.accepted, note, steps)
-        self.landed.rows += commit.rows_written
-        rows = dead_letters + commit.rows_written
-        self._metrics.observe("traffic_batch_rows", rows, job="land")
-        self._reached.update({p: last for p, (_, last) in judged.progress.items()})
-        log.info("batch landed", extra={"facts": {
-            "job": "land", "batch_id": self.landed.batches, "offsets": offsets,
-            "rows": commit.rows_written, "dead_letters": dead_letters,
-            "table_version": commit.version,
-        }})  # fmt: skip
-
-    def _dead_steps(self, judged: Judged) -> list[Step]:
-        """Never back: a crashed run may have written dead letters past the end of this batch."""
-        steps = []
-        for partition, (_, last) in judged.progress.items():
-            writer = _writer(self._topic.topic, partition)
-            written = self._dead.progress(writer)
-            steps.append(Step(writer, written, last if written is None else max(written, last)))
-        return steps
-
-    def _unwritten_dead(self, judged: Judged) -> pa.Table:
-        """Dead letters past those that a crashed run had written before its rows."""
-        written = {p: self._dead.progress(_writer(self._topic.topic, p)) for p in judged.progress}
-        if all(last is None or last < judged.progress[p][0] for p, last in written.items()):
-            return judged.dead
-        rows = zip(
-            judged.dead["partition"].to_pylist(), judged.dead["offset"].to_pylist(), strict=True
-        )
-        new = [offset > (-1 if written[p] is None else written[p]) for p, offset in rows]
-        return judged.dead.filter(pa.array(new, pa.bool_()))
-
-    def _note(self, verdicts: dict[str, int], offsets: dict[str, str]) -> Note:
-        return Note(
-            job="land", spec_version=self._lake.specs.version, verdicts=verdicts, offsets=offsets
-        )
 
     def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Start each assigned partition where the table stands."""
         consumer.incremental_assign(self._starting_points(consumer, partitions))
 
     def _drop(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._behind.wait()  # whoever has them next finds in the table what is in hand
         for partition in partitions:
             del self._reached[partition.partition], self._ends[partition.partition]
         consumer.incremental_unassign(partitions)
@@ -332,7 +254,7 @@ class Lander:
         Of two landers of one name the one that is fenced again so soon ends.
         """
         log.warning("the group has closed this member out; joining it anew")
-        self._consumer.close()
+        self._consumer.close()  # which waits for the batch in hand
         self._reached.clear()
         self._ends.clear()
         self._consumer, self._rejoined_at = self._joined(), time.monotonic()
@@ -345,11 +267,11 @@ class Lander:
     def _starting_points(
         self, consumer: Consumer, partitions: list[TopicPartition]
     ) -> list[TopicPartition]:
-        self._bronze.refresh()
-        self._dead.refresh()
+        self._behind.wait()
+        self._landing.refresh()
         for partition in partitions:
             number = partition.partition
-            reached = self._bronze.progress(_writer(self._topic.topic, number))
+            reached = self._landing.reached(number)
             begin, end = consumer.get_watermark_offsets(partition, METADATA_SECONDS)
             partition.offset = OFFSET_BEGINNING if reached is None else reached + 1
             self._reached[number] = reached
@@ -357,9 +279,15 @@ class Lander:
         return partitions
 
     def _caught_up(self) -> bool:
-        return bool(self._ends) and all(
-            end == 0 or (reached is not None and reached + 1 >= end)
-            for end, reached in ((end, self._reached[p]) for p, end in self._ends.items())
+        """What the partitions held when they were taken is landed; waits for a last batch."""
+        begun = {} if self._in_hand is None else _lasts(self._in_hand)
+        is_begun = self._is_up_to_ends({**self._reached, **begun})
+        return is_begun and self._finish() and self._is_up_to_ends(self._reached)
+
+    def _is_up_to_ends(self, reached: Mapping[int, int | None]) -> bool:
+        lasts = [(end, reached[partition]) for partition, end in self._ends.items()]
+        return bool(lasts) and all(
+            end == 0 or (last is not None and last + 1 >= end) for end, last in lasts
         )
 
     def _all_landed(self) -> bool:
@@ -372,19 +300,18 @@ class Lander:
             marks = {place.partition: self._consumer.get_watermark_offsets(place, METADATA_SECONDS)
                      for place in places}  # fmt: skip
             self._owed = {number: end for number, (begin, end) in marks.items() if end > begin}
-        self._bronze.refresh()
+        self._landing.refresh()
         for partition, end in list(self._owed.items()):
-            reached = self._bronze.progress(_writer(self._topic.topic, partition))
+            reached = self._landing.reached(partition)
             if reached is not None and reached + 1 >= end:
                 del self._owed[partition]
         return not self._owed
 
-    def _mirror(self, judged: Judged) -> None:
+    def _mirror(self, lasts: Mapping[int, int]) -> None:
         """Tell Kafka how far we are, for whoever watches the group's lag."""
-        offsets = [
-            TopicPartition(self._topic.topic, partition, last + 1)
-            for partition, (_, last) in judged.progress.items()
-        ]
+        offsets = [TopicPartition(self._topic.topic, one, last + 1) for one, last in lasts.items()]
+        if not offsets:
+            return
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException:

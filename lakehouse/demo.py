@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ingestion.lander import landed_offsets
+from ingestion.landing import landed_offsets
 from ingestion.registration import register_segments
 from ingestion.topics import TopicAdmin
 from lakehouse.audit import Check, balance

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 
-from ingestion.lander import landed_offsets
+from ingestion.landing import landed_offsets
 from lakehouse.audit import balance
 from lakehouse.audit.balance import Offsets
 from lakehouse.freshness import freshness_seconds, hop_seconds

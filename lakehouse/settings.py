@@ -183,7 +183,7 @@ class Settings(BaseSettings):
     stream_trigger_seconds: Annotated[float, Field(ge=0)] = 0.3
     """A micro-batch begins at most this often."""
 
-    stream_max_bytes: Annotated[int, Field(ge=1)] = 4_000_000
+    stream_max_bytes: Annotated[int, Field(ge=1)] = 2_000_000
     """About how many bytes of bronze files one micro-batch reads."""
 
     stream_small_rows: Annotated[int, Field(ge=0)] = 20_000

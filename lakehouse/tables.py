@@ -25,6 +25,7 @@ from lakehouse.location import Place, delta_options, delta_table
 from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
 from lakehouse.release import known_table, of_this_format
+from lakehouse.table_files import appending, described
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
@@ -54,6 +55,7 @@ class LakeTable:
         self._conflict = conflict
         self._delta, self._moves = self._open(), 0
         self._begins_with = first_needed(self.folder)
+        self._writing = appending(self.schema)
         self._held: Held | None = None
         self._reached: dict[str, int | None] = {}
         self._reached_at = self.version
@@ -65,7 +67,7 @@ class LakeTable:
             self.folder.mkdir(parents=True, exist_ok=True)
             DeltaTable.create(
                 str(self.folder),
-                schema=_described(self.spec, self.schema),
+                schema=described(self.spec, self.schema),
                 mode="ignore",
                 commit_properties=of_this_format(),
                 storage_options=delta_options(self.folder),
@@ -144,7 +146,7 @@ class LakeTable:
         def once() -> None:
             with self._operation("append"):
                 write_deltalake(
-                    self._delta, shaped, mode="append",
+                    self._delta, shaped, mode="append", writer_properties=self._writing,
                     commit_properties=properties(note, steps, commit_id),
                 )  # fmt: skip
 
@@ -390,14 +392,6 @@ class LakeTable:
                 if entry.get(ID_KEY) == commit_id:
                     return told(self.spec.table, {**entry, "version": version})
         raise AssertionError(f"{self.spec.table}: commit {commit_id} is not in the log")
-
-
-def _described(spec: TableSpec, schema: pa.Schema) -> pa.Schema:
-    """The schema with each column's description and unit, where SQL engines look for comments."""
-    return pa.schema(
-        schema.field(column.name).with_metadata({"comment": column.comment})
-        for column in spec.columns
-    )
 
 
 class Lake:

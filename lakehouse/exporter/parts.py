@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.lander import reached_offset
+from ingestion.landing import reached_offset
 from ingestion.topics import TopicAdmin
 from lakehouse.delta_log import LOG
 from lakehouse.jobs.checkpoint import told_through

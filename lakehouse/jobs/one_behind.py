@@ -1,7 +1,7 @@
 """Work that follows the stream one batch behind, on a thread of its own."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 
 class OneBehind:
@@ -21,6 +21,16 @@ class OneBehind:
         """Wait for the work at hand; raises what it raised, now and whenever asked again."""
         if self._at_hand is not None:
             self._at_hand.result()
+
+    def wait(self) -> None:
+        """Wait for the work at hand, whatever comes of it."""
+        if self._at_hand is not None:
+            wait([self._at_hand])
+
+    def drop(self) -> None:
+        """Forget the work at hand, whatever came of it, so that the next can begin."""
+        self.wait()
+        self._at_hand = None
 
     @property
     def has_failed(self) -> bool:

@@ -31,3 +31,13 @@ def test_without_work_there_is_nothing_to_wait_for() -> None:
     behind = OneBehind()
     behind.finish()
     assert not behind.has_failed
+
+
+def test_after_a_failure_that_was_seen_to_the_next_begins() -> None:
+    behind, done = OneBehind(), list[str]()
+    behind.take([].pop)
+    behind.wait()
+    behind.drop()
+    behind.take(lambda: done.append("next"))
+    behind.finish()
+    assert done == ["next"]

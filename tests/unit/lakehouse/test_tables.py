@@ -4,6 +4,7 @@ from pathlib import Path
 from threading import Thread
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lakehouse.commit import Note, Step
@@ -28,6 +29,17 @@ def test_an_append_advances_its_steps_in_the_same_commit(lake: Lake) -> None:
     commit = bronze.append(rows, NOTE, [Step("land/0", None, 1)])
     assert (commit.rows_written, bronze.progress("land/0")) == (2, 1)
     assert bronze.progress("land/1") is None
+
+
+def test_appended_files_are_small_and_raw_bytes_have_no_dictionary(lake: Lake) -> None:
+    bronze = lake.table(BRONZE)
+    bronze.append(table(lake, BRONZE, [reading(0, 0)]), NOTE)
+    [file] = bronze.files()
+    chunks = pq.ParquetFile(file).metadata.row_group(0)
+    columns = {c.path_in_schema: c for c in map(chunks.column, range(chunks.num_columns))}
+    assert {c.compression for c in columns.values()} == {"ZSTD"}
+    assert columns["source"].has_dictionary_page
+    assert not columns["raw_value"].has_dictionary_page
 
 
 def test_a_commit_without_rows_still_advances(lake: Lake) -> None:
