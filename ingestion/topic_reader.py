@@ -1,12 +1,12 @@
 """Plain reads of a topic: what Kafka holds between two offsets, with no group and no judgement."""
 
-import uuid
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from lakehouse.kafka_access import Kafka, KafkaAccess, KafkaRefusal
+from lakehouse.kafka_grants import OPERATOR, group_of
 from specs.errors import Unavailable
 
 RECORDS_AT_ONCE = 20_000
@@ -32,9 +32,10 @@ def read_topic(
     if not ends:
         return
     refusal = KafkaRefusal(kafka)
+    access = KafkaAccess.of(kafka)
     consumer = Consumer({
-        **KafkaAccess.of(kafka).client(), "error_cb": refusal,
-        "group.id": f"traffic-audit-{uuid.uuid4().hex}",
+        **access.client(), "error_cb": refusal,
+        "group.id": group_of(access.user or OPERATOR),  # which is never joined
         "enable.auto.commit": False, "auto.offset.reset": "earliest",
         "enable.partition.eof": True, "queued.max.messages.kbytes": 65536, "log_level": 2,
     })  # fmt: skip

@@ -86,6 +86,11 @@ for name, group in GROUPS.items():
 def main() -> None:
     """Entry point of `traffic`."""
     logs.configure()
+    sys.exit(_run())  # once the error is gone, and with it what its frames hold open
+
+
+def _run() -> int:
+    """Run the command line; returns the exit code of what failed."""
     try:
         app()
     except TrafficError as error:
@@ -94,11 +99,12 @@ def main() -> None:
             from lakehouse.runtime.intent import hold_this_job
 
             hold_this_job(str(error))
-        sys.exit(error.exit_code)
+        return error.exit_code
     except Exception as error:
         told = disk_fault(error) or outage(error)
         if told is not None:
             log.error("%s", told)
-            sys.exit(Unavailable.exit_code)
+            return Unavailable.exit_code
         log.exception("this is a bug; please report it with the lines below")
-        sys.exit(1)
+        return 1
+    return 0

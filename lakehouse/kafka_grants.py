@@ -62,6 +62,7 @@ def grants(specs: Specs) -> set[Grant]:
         for reader in readers:
             for watcher in (EXPORTER, OPERATOR):
                 found.add(Grant(watcher, "group", group_of(reader), "describe"))
+    found.add(Grant(OPERATOR, "group", group_of(OPERATOR), "read"))
     return found
 
 

@@ -15,7 +15,7 @@ def backup(
     folder: Annotated[Path, typer.Argument(help="Where the backup is to be; not there yet.")],
     as_json: Json = False,
 ) -> None:
-    """Copy tables, stream progress, models and API keys as they are at one moment."""
+    """Copy the lakehouse as it is at one moment."""
     from lakehouse.backup.archive import back_up
     from lakehouse.journal import now
     from lakehouse.settings import Settings

@@ -22,15 +22,16 @@ ACTS = {
     "up", "down", "land", "stream", "serve", "demo", "metrics serve", "cluster master",
     "cluster worker", "segment load", "silver recompute", "silver reconcile", "gold recompute",
     "dlq replay", "quality docs", "quality report", "api-key create", "api-key revoke",
-    "superset export", "deploy init", "deploy fetch", "deploy door", "deploy register",
-    "bench keep", "bench page", "scaffold producer", "scaffold processor", "scaffold service",
+    "deploy kafka-key", "deploy kafka-users", "superset export", "deploy init", "deploy fetch",
+    "deploy door", "deploy register", "bench keep", "bench page", "scaffold producer",
+    "scaffold processor", "scaffold service",
 }  # fmt: skip
 """Commands that change or start something. All others read or report, and take `--json`."""
 
 NEEDS_SERVERS = {
     "audit", "sql", "topic create", "topic list", "produce replay", "produce simulate",
     "model train", "model show", "model due", "model quality", "model compare", "model promote",
-    "model rollback", "model refresh", "model evaluate", "superset check",
+    "model rollback", "model refresh", "model evaluate", "superset check", "backup", "restore",
 }  # fmt: skip
 """Run with `--json` by the tests of the servers. `bench` runs for minutes."""
 

@@ -74,7 +74,9 @@ def test_the_view_of_beliefs_says_the_same(corrected: Lake, second: float) -> No
     """Its text is Trino's; DuckDB runs it over the same rows. Trino itself: tests/apps."""
     view = beliefs_of(corrected.specs.tables[SILVER])
     assert view is not None
-    sql = view.sql(corrected.specs.transforms).replace(HISTORY, "kept").replace(SILVER, "standing")
+    specs = corrected.specs
+    sql = view.sql(specs.transforms, specs.ml.targets)
+    sql = sql.replace(HISTORY, "kept").replace(SILVER, "standing")
     tables = {"kept": corrected.table(HISTORY), "standing": corrected.table(SILVER)}
     for one in tables.values():
         one.refresh()

@@ -214,6 +214,7 @@ def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
     def commit(*edits: TextEdit) -> Path:
         folder = edited_folder(tmp_path, *edits)
+        (tmp_path / "pyproject.toml").touch()
         who = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
         for arguments in (["init"], ["add", "specs"], [*who, "commit", "-m", "before"]):
             subprocess.run(
