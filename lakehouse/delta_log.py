@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,8 +96,9 @@ def log_files(folder: Place) -> list[LogFile]:
     for path in sorted(paths, key=lambda path: path.name):
         version = VERSIONED.match(path.name)
         if version is not None:
-            written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            found.append(LogFile(path.name, int(version[1]), written_at))
+            with suppress(FileNotFoundError):  # a writer's draft has its own name by now
+                written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                found.append(LogFile(path.name, int(version[1]), written_at))
     return found
 
 

@@ -29,6 +29,6 @@ def kafka_at(bootstrap: str | None, service: str) -> "KafkaAccess":
 @contextmanager
 def quiet_kafka() -> Iterator[None]:
     """Keep the clients' own words about a broker that is down off the screen: ours say it once."""
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    logging.getLogger("ingestion.producer").setLevel(logging.CRITICAL)
+    for name in ("kafka", "ingestion.producer"):  # librdkafka calls a refused login fatal
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     yield

@@ -1,8 +1,11 @@
 """The log keeps what a reader may still ask for, and no more."""
 
 from datetime import timedelta
+from pathlib import Path
 
-from lakehouse.delta_log import LogFile, expired
+import pytest
+
+from lakehouse.delta_log import LOG, LogFile, expired, log_files
 from tests.rows import after
 
 HOUR = timedelta(hours=1)
@@ -54,3 +57,16 @@ def test_what_a_reader_has_still_to_read_stays() -> None:
 def test_what_a_killed_writer_left_goes_too() -> None:
     files = [*commits(0, 1, 2), *checkpoints(2), LogFile(f"{1:020}.json#1", 1, after(1))]
     assert gone(files, 100) == {".json", "1.json", "1.json#1"}
+
+
+def test_a_draft_that_gets_its_own_name_while_the_log_is_listed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / LOG
+    log.mkdir()
+    for name in (f"{0:020}.json", f"{1:020}.json#1"):
+        (log / name).touch()
+    listed = list(log.iterdir())
+    (log / f"{1:020}.json#1").unlink()
+    monkeypatch.setattr(Path, "iterdir", lambda _: iter(listed))
+    assert [file.version for file in log_files(tmp_path)] == [0]
