@@ -17,6 +17,7 @@ from lakehouse.runtime.stack import running
 from lakehouse.settings import Settings
 from ml.registry import champion
 from specs.loader import Specs
+from tests.chaos.child import Child
 from tests.chaos.registry import register_small
 from tests.chaos.world import PATIENCE_SECONDS, SEGMENTS, World, wait_until
 
@@ -55,7 +56,7 @@ def test_a_copy_of_a_running_lakehouse_goes_on_elsewhere_and_counts_nothing_twic
 
         with old.command("land") as lander, old.command("stream") as stream:
             wait_until(lambda: caught_up(old), "the first readings are in gold")
-            with old.command("backup", str(tmp_path / "copy"), "--json") as backup:
+            with old.command("backup", str(tmp_path / "copy"), "--json", name="backup") as backup:
                 while backup.is_alive:
                     old.send(timedelta(minutes=2))
                 copied = json.loads(backup.report(PATIENCE_SECONDS))
@@ -70,7 +71,9 @@ def test_a_copy_of_a_running_lakehouse_goes_on_elsewhere_and_counts_nothing_twic
 
         new = World(Settings(home=there, kafka_port=port, mlflow_port=0), specs, 6, old.clock)
         new.truth = old.truth
-        new.run("restore", str(tmp_path / "copy"), "--json")
+        into, copy = {"TRAFFIC_HOME": str(there)}, str(tmp_path / "copy")
+        with Child.command(tmp_path, into, "restore", copy, "--json", name="restore") as restore:
+            restore.report(PATIENCE_SECONDS)
         lake = new.lake()
         assert {name: lake.table(name).version for name in copied["tables"]} == copied["tables"]
         with running(new.settings, [MLFLOW]) as restored:
