@@ -108,7 +108,9 @@ def test_what_ignores_the_request_to_end_is_killed(settings: Settings) -> None:
 
 
 def test_a_server_without_a_record_is_found_by_its_mark(settings: Settings) -> None:
-    record = start(settings)
+    # A process has no environment to read for an instant after it is made: wait until it speaks.
+    record = start(settings, f"print('here', flush=True); {SLEEP}")
+    lines_of(settings.log / "one.log", 1)
     (settings.run / "one.json").unlink()
     assert process.members(settings.run) == {"one": [psutil.Process(record.pid)]}
 
