@@ -102,7 +102,6 @@ def stream(once: Once = False) -> None:
     """Build silver and gold from bronze, scored by the champion."""
     from lakehouse.jobs import stream as job
     from lakehouse.jobs.model_watch import ModelWatch
-    from lakehouse.jobs.progress import StreamProgress, watch_model
     from lakehouse.metrics import Metrics
     from lakehouse.metrics.endpoint import exposed
     from lakehouse.publish import KafkaPublisher
@@ -130,20 +129,14 @@ def stream(once: Once = False) -> None:
     )
     spark = session(settings)
     reconcile = _reconciliation(spark, settings, models, metrics)
-    watch_model(metrics, models)
+    models.tell(metrics)
     with exposed(
         metrics, "stream", port=settings.metrics_port, targets=settings.targets,
         host=settings.metrics_host,
     ):  # fmt: skip
         query = stream.start(spark, pace, once=once)
-        progress = StreamProgress(metrics, query)
-
-        def beside() -> None:
-            progress.look()
-            reconcile()
-
         try:
-            stream.run(query, stopped, beside)
+            stream.run(query, stopped, reconcile)
         finally:
             stream.close()
     print(json.dumps(stream.report()))

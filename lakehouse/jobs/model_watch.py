@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lakehouse.failpoints import failpoint
+from lakehouse.metrics import Metrics
 from ml.registry import CHALLENGER, CHAMPION, alias_versions, load_version
 from specs.errors import TrafficError, Unavailable
 from specs.loader import Specs
@@ -65,6 +66,19 @@ class ModelWatch:
             self._refused = self._challenger.version
             log.error("challenger version %s is out of the stream: %s", self._refused, reason)
             self._challenger = None
+
+    def tell(self, metrics: Metrics) -> None:
+        """Have version and age of the model in hand read at each scrape; 0 while there is none."""
+
+        def version() -> float:
+            return self._model.version if self._model else 0
+
+        def created() -> float:
+            moment = self._model.trained_at if self._model else None
+            return moment.timestamp() if moment else float("nan")
+
+        metrics.watch("traffic_model_version", version)
+        metrics.watch("traffic_model_created_timestamp_seconds", created)
 
     def close(self) -> None:
         """Stop watching."""

@@ -7,6 +7,7 @@ ahead of the tables; a start brings them up to it from bronze.
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -153,6 +154,7 @@ class Stream:
             GateFailed: a row of the batch before breaks a rule; nothing of its layer was committed.
             Fenced: another driver runs the same stream.
         """
+        began = time.perf_counter()
         with self._one_batch:
             if self._stopping:
                 raise Stopped
@@ -161,6 +163,9 @@ class Stream:
             plan = span(self._checkpoint, batch_id)
             failpoint("stream.batch_begun")
             self._tables_side.take(lambda: self._bring(panes, plan, batch_id))
+        self._lake.metrics.observe(
+            "traffic_batch_duration_seconds", time.perf_counter() - began, job="stream"
+        )
 
     def run(
         self, query: "StreamingQuery", stopped: Callable[[], bool], beside: Callable[[], None]

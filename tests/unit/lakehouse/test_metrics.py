@@ -6,14 +6,12 @@ import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.jobs.progress import StreamProgress
 from lakehouse.metrics import Metrics
 from lakehouse.metrics.endpoint import exposed
 from lakehouse.metrics.family import Counted
@@ -198,35 +196,3 @@ def test_memory_and_cpu_are_those_of_the_process_and_what_it_has_started(specs: 
     before = told("traffic_process_cpu_seconds_total")
     assert sum(range(3_000_000)) > 0
     assert told("traffic_process_cpu_seconds_total") > before > 0
-
-
-class Spark:
-    """What Spark says of its batches, as far as it is read."""
-
-    def __init__(self) -> None:
-        self.recentProgress: list[dict[str, Any]] = []
-
-    @property
-    def lastProgress(self) -> dict[str, Any] | None:  # noqa: N802
-        return self.recentProgress[-1] if self.recentProgress else None
-
-    def batch(self, number: int, milliseconds: int) -> None:
-        self.recentProgress.append({
-            "batchId": number, "durationMs": {"triggerExecution": milliseconds},
-        })  # fmt: skip
-
-
-def test_each_batch_of_spark_is_taken_once(specs: Specs) -> None:
-    metrics, spark = Metrics(specs.ops, "stream"), Spark()
-    progress = StreamProgress(metrics, spark)
-    progress.look()
-    spark.batch(7, 100)
-    progress.look()
-    progress.look()
-    for number in (8, 9, 10):
-        spark.batch(number, 200)
-    progress.look()
-    assert lines(metrics, "traffic_batch_duration_seconds_sum") == [
-        'traffic_batch_duration_seconds_sum{job="stream"} 0.7'
-    ]
-    assert metrics.cpu_seconds > 0
