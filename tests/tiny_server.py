@@ -15,7 +15,7 @@ SLEEP = "import time; time.sleep(99)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
 
 
-def python(name: str, *arguments: str, seconds: float = 20.0) -> Server:
+def python(name: str, *arguments: str, seconds: float = 60.0) -> Server:
     """A server that is Python with these arguments, ``{port}`` filled in."""
     return Server(
         name=name,

@@ -87,4 +87,4 @@ def test_nothing_is_left_of_a_child_when_its_block_ends(tmp_path: Path) -> None:
     assert job.process.returncode is not None
     with suppress(psutil.NoSuchProcess):
         while (left := psutil.Process(int(pid))).status() != psutil.STATUS_ZOMBIE:
-            left.wait(10)
+            left.wait(60)

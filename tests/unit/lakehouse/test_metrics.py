@@ -124,7 +124,7 @@ def test_values_past_the_bound_of_a_label_are_counted_as_other(specs: Specs) -> 
 
 
 def asked(port: int, path: str, host: str | None = None) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path, headers={"Host": host} if host else {})
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -169,7 +169,7 @@ def test_under_another_name_than_loopbacks_it_answers_to_that_name_too(
         (target,) = tmp_path.glob("lander-*.json")
         assert json.loads(target.read_text())[0]["targets"] == [f"lander:{port}"]
         for name, status in {"lander": 200, "127.0.0.1": 200, "evil.example": 421}.items():
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", "/metrics", headers={"Host": f"{name}:{port}"})
             assert connection.getresponse().status == status, name
             connection.close()

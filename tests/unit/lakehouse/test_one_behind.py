@@ -9,7 +9,7 @@ from lakehouse.jobs.one_behind import OneBehind
 
 def test_the_next_waits_for_the_one_before() -> None:
     behind, go, done = OneBehind(), threading.Event(), list[str]()
-    behind.take(lambda: done.append("first" if go.wait(10) else "late"))
+    behind.take(lambda: done.append("first" if go.wait(60) else "late"))
     assert not done
     go.set()
     behind.take(lambda: done.append("second"))

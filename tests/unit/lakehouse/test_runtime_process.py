@@ -34,7 +34,7 @@ def start(settings: Settings, code: str = SLEEP) -> process.Record:
 
 def lines_of(path: Path, count: int) -> list[str]:
     """Wait until a process has written so many lines."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not path.exists() or len(path.read_text().splitlines()) < count:
         assert time.monotonic() < deadline, path
         time.sleep(0.01)
