@@ -1,5 +1,6 @@
 """Tells of each micro-batch which readings count: the first of each event, unless it is late."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -100,9 +101,8 @@ class Deliveries:
         of_last = sum(file.version == end.version for file in files)
         stop = len(files) - (of_last - end.files if end.files else 0)
         files = files[begin.files : stop]
-        is_small = sum(self._small_rows if f.rows is None else f.rows for f in files) <= (
-            self._small_rows
-        )
+        rows = sum(math.inf if file.rows is None else file.rows for file in files)
+        is_small = rows <= self._small_rows
         nothing = nothing.select(WHOLE if is_small else IDENTITY)
         parts = (parquet(file.path).to_table(columns=nothing.column_names) for file in files)
         return pa.concat_tables([nothing, *(part.cast(nothing.schema) for part in parts)]), is_small
