@@ -60,7 +60,10 @@ def slope(series: Sequence[tuple[float, float]]) -> float:
 
 @dataclass
 class Diary:
-    """Samples by name: ``rss:`` a process, ``files:`` and ``log_files:`` a table."""
+    """Samples by name: ``rss:`` a process, ``files:``, ``kept_files:``, ``log_files:`` a table.
+
+    Kept files are those on the disk: the table's own, and replaced ones until no reader needs them.
+    """
 
     lake: Lake
     began: float = field(default_factory=time.monotonic)
@@ -73,7 +76,10 @@ class Diary:
         for name in self.lake.specs.tables:
             folder = folder_on_disk(self.lake, name)
             if (folder / LOG).exists():
-                found[f"files:{name}"] = sum(1 for _ in folder.rglob("*.parquet"))
+                self.lake.table(name).refresh()
+                found[f"files:{name}"] = len(self.lake.table(name).files())
+                kept = (path for path in folder.rglob("*.parquet") if LOG not in path.parts)
+                found[f"kept_files:{name}"] = sum(1 for _ in kept)
                 found[f"log_files:{name}"] = len(log_files(folder))
         for name, value in found.items():
             self.series.setdefault(name, []).append((at, float(value)))
