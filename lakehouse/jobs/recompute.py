@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"
 CHUNK = timedelta(days=1)
+ROWS_AT_ONCE = 200_000
+"""That are scored: their features are some 200 MB."""
 CORRECTION = "recompute"
 """Job that the commits name; the stream knows by it that its windows were rewritten."""
 
@@ -178,7 +180,11 @@ class GoldRecompute:
         written = self._write_kpis(asked, part)
         if self._model is not None:
             grid = SpeedGrid.from_tables(rows, self._segments.rows, specs.ml.label, seconds)
-            made = scores(self._model, grid, asked, scored_at=now())
+            at = now()
+            made = pa.concat_tables(
+                scores(self._model, grid, asked.slice(first, ROWS_AT_ONCE), scored_at=at)
+                for first in range(0, asked.num_rows, ROWS_AT_ONCE)
+            )
             table = self._scores.table
             table.refresh()
             existing = table.read(where=part.window_starts())
