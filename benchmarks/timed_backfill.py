@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.home import folder_on_disk
 from benchmarks.timed import timed
+from lakehouse.jobs.bronze_panes import BronzePanes
 from lakehouse.jobs.recompute import GoldRecompute, Range, SilverRecompute
 from lakehouse.kafka_grants import OPERATOR
 from lakehouse.publish import KafkaPublisher
@@ -51,7 +52,7 @@ def main() -> None:
     """Print what each round that counts took."""
     start, end = (datetime.fromisoformat(text) for text in sys.argv[1:3])
     asked, repetitions, settings = Range(start, end), int(sys.argv[3]), Settings()
-    specs, spark = load_specs(), session(settings)
+    specs = load_specs()
     publisher = KafkaPublisher(kafka_access(settings, OPERATOR))
     model = champion(mlflow_uri(settings), specs)
     if model is None:
@@ -60,7 +61,8 @@ def main() -> None:
     for number in range(repetitions + 1):
         lake = linked(settings, number)
         with timed() as silver:
-            metrics = SilverRecompute(spark, lake, publisher).recompute(asked)
+            bronze = BronzePanes(lake, lambda: session(settings), settings.recompute_small_rows)
+            metrics = SilverRecompute(lake, bronze, publisher).recompute(asked)
         with timed() as gold:
             scored = GoldRecompute(lake, model, publisher).recompute(asked)
         made = {

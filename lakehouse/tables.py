@@ -202,6 +202,10 @@ class LakeTable:
         """Paths of the snapshot's data files."""
         return self._delta.file_uris()
 
+    def folders(self) -> list[dict[str, str]]:
+        """What the folders of the snapshot's files are named by, each once: column to value."""
+        return self._delta.partitions()
+
     @property
     def partition_by(self) -> list[str]:
         """Columns that the snapshot's files are laid out by."""

@@ -1,7 +1,7 @@
 """`traffic segment|silver|gold`: work on the tables outside the stream."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -41,18 +41,6 @@ def _range(start: datetime, end: datetime) -> "Range":
     return Range(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
 
 
-def _has_readings(lake: "Lake", asked: "Range") -> bool:
-    """Whether bronze has a reading that may belong to a window which starts in ``asked``."""
-    import pyarrow.compute as pc
-
-    end = asked.end + timedelta(seconds=lake.specs.transforms.longest_seconds)
-    date, moment = pc.field("event_date"), pc.field("event_time")
-    days = (date >= asked.start.date()) & (date <= end.date())
-    within = days & (moment >= asked.start) & (moment < end)
-    bronze = lake.table("bronze.traffic_event").dataset()
-    return bool(bronze.head(1, columns=["event_time"], filter=within).num_rows)
-
-
 def _known(source: str | None, lake: "Lake") -> str | None:
     from specs.errors import WrongInput
 
@@ -63,6 +51,7 @@ def _known(source: str | None, lake: "Lake") -> str | None:
 
 
 def _silver_job(settings: "Settings", lake: "Lake", source: str | None = None) -> "SilverRecompute":
+    from lakehouse.jobs.bronze_panes import BronzePanes
     from lakehouse.jobs.recompute import SilverRecompute
     from lakehouse.kafka_grants import OPERATOR
     from lakehouse.publish import KafkaPublisher
@@ -70,7 +59,8 @@ def _silver_job(settings: "Settings", lake: "Lake", source: str | None = None) -
     from lakehouse.spark import session
 
     publisher = KafkaPublisher(kafka_access(settings, OPERATOR))
-    return SilverRecompute(session(settings), lake, publisher, source)
+    bronze = BronzePanes(lake, lambda: session(settings), settings.recompute_small_rows)
+    return SilverRecompute(lake, bronze, publisher, source)
 
 
 def _gold_job(settings: "Settings", lake: "Lake", source: str | None = None) -> "GoldRecompute":
@@ -110,9 +100,7 @@ def silver_recompute(start: From, end: To, source: Source = None) -> None:
     asked = _range(start, end)
     settings, lake = open_lake()
     source = _known(source, lake)
-    written = 0
-    if _has_readings(lake, asked):  # Spark takes seconds to start
-        written = _silver_job(settings, lake, source).recompute(asked)
+    written = _silver_job(settings, lake, source).recompute(asked)
     print(json.dumps({"rows_written": written}))
 
 

@@ -30,6 +30,7 @@ def _reconciliation(
     import logging
     from functools import partial
 
+    from lakehouse.jobs.bronze_panes import BronzePanes
     from lakehouse.jobs.chores import Chore, doing
     from lakehouse.jobs.drift import watch_drift
     from lakehouse.jobs.model_guard import ModelGuard
@@ -44,7 +45,8 @@ def _reconciliation(
     lake = Lake(settings.lake, load_specs(), metrics)
     guard = ModelGuard(lake, mlflow_uri(settings))
     publisher = KafkaPublisher(kafka_access(settings, "stream"))
-    silver = SilverRecompute(spark, lake, publisher)
+    bronze = BronzePanes(lake, lambda: spark, settings.recompute_small_rows)
+    silver = SilverRecompute(lake, bronze, publisher)
     reconciler = Reconciler(
         lake, settings.stream_checkpoint, lambda: silver,
         lambda: GoldRecompute(lake, models.model, publisher),
@@ -125,8 +127,9 @@ def stream(once: Once = False) -> None:
     refuse_newer_checkpoint(checkpoint, settings.checkpoints)
     stream = job.Stream(lake, checkpoint, publisher, models)
     pace = job.StreamPace(
-        settings.stream_trigger_seconds, settings.stream_max_bytes, settings.stream_small_rows
-    )
+        settings.stream_trigger_seconds, settings.stream_max_bytes, settings.stream_small_rows,
+        settings.recompute_small_rows,
+    )  # fmt: skip
     spark = session(settings)
     reconcile = _reconciliation(spark, settings, models, metrics)
     models.tell(metrics)

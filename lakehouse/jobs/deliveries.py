@@ -17,7 +17,7 @@ from lakehouse.jobs.checkpoint import START, Position, position
 from lakehouse.jobs.seen_events import SeenEvents
 from lakehouse.location import Place, parquet
 from lakehouse.tables import Lake
-from lakehouse.transforms.pane import EVENT_COLUMNS
+from lakehouse.transforms.reading_panes import EVENT_COLUMNS
 
 IDENTITY = ["event_id", "event_time", "partition", "offset"]
 WHOLE = [*EVENT_COLUMNS, "partition", "offset"]

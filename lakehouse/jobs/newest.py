@@ -1,24 +1,31 @@
-"""The newest window of a table, found without reading the table."""
+"""The newest moment in a table, found without reading the table."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import pyarrow.compute as pc
 
 from lakehouse.tables import LakeTable
 
 
-def newest_window(table: LakeTable) -> datetime | None:
-    """Newest ``window_start`` of the snapshot; None where it is empty.
+def newest(table: LakeTable, column: str, day: str) -> datetime | None:
+    """Newest ``column`` of the snapshot, read from the newest ``day``; None where it is empty.
 
-    The folders say which day is the newest, so that only its files are read.
+    Args:
+        table: has a folder a day.
+        column: a timestamp.
+        day: its day in UTC, by which the folders are named.
     """
-    days = table.read(columns=["window_date"])["window_date"]
-    if not len(days):
+    days = [date.fromisoformat(folder[day]) for folder in table.folders()]
+    if not days:
         return None
-    newest = pc.field("window_date") == pc.max(days).as_py()
-    starts = table.read(columns=["window_start"], where=newest)["window_start"]
-    found: datetime = pc.max(starts).as_py()
+    moments = table.read(columns=[column], where=pc.field(day) == max(days))[column]
+    found: datetime | None = pc.max(moments).as_py()
     return found
+
+
+def newest_window(table: LakeTable) -> datetime | None:
+    """Newest ``window_start`` of the snapshot; None where it is empty."""
+    return newest(table, "window_start", "window_date")
 
 
 def since_window(start: datetime) -> pc.Expression:

@@ -11,14 +11,16 @@ import pyarrow.compute as pc
 
 from lakehouse.commit import Note
 from lakehouse.failpoints import failpoint
-from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
+from lakehouse.jobs.batch_note import EPOCH
+from lakehouse.jobs.bronze_panes import BRONZE, BronzePanes
 from lakehouse.jobs.expired import without_expired
 from lakehouse.jobs.gated import GatedTable
+from lakehouse.jobs.newest import newest
 from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
 from lakehouse.sql import select
-from lakehouse.tables import Lake, LakeTable
+from lakehouse.tables import Lake
 from lakehouse.transforms.network_kpi import network_kpi
 from lakehouse.transforms.revision import changed_rows
 from lakehouse.transforms.segment_metric import segment_metric
@@ -28,8 +30,6 @@ from ml.score import scores
 from specs.tables import history_of
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from ml.score import LoadedModel
 
 log = logging.getLogger(__name__)
@@ -78,10 +78,10 @@ class SilverRecompute:
     """Recomputes windows of silver.segment_metric from bronze."""
 
     def __init__(
-        self, spark: "SparkSession", lake: Lake, publisher: Publisher, source: str | None = None
+        self, lake: Lake, bronze: BronzePanes, publisher: Publisher, source: str | None = None
     ) -> None:
         """Work on ``lake`` with the transforms of its specs; with ``source`` on that one alone."""
-        self._lake, self._spark, self._publisher = lake, spark, publisher
+        self._lake, self._bronze, self._publisher = lake, bronze, publisher
         self._source = source
         self._journal = Journal(lake, [SILVER])
         self._segments = Segments(lake)
@@ -104,27 +104,20 @@ class SilverRecompute:
 
     def _watermark(self) -> datetime:
         """Where the stream's watermark stands once it has read all of bronze."""
-        self._lake.table(BRONZE)  # it exists
-        bronze = self._spark.read.format("delta").load(str(self._lake.folder(BRONZE)))
-        newest = bronze.selectExpr("unix_micros(max(event_time))").first()
-        late = timedelta(seconds=self._lake.specs.transforms.watermark_seconds)
-        reached = (newest[0] if newest else None) or 0
-        return datetime.fromtimestamp(reached / 1_000_000, UTC) - late
-
-    def _bronze(self) -> LakeTable:
         bronze = self._lake.table(BRONZE)
         bronze.refresh()
-        return bronze
+        late = timedelta(seconds=self._lake.specs.transforms.watermark_seconds)
+        return (newest(bronze, "event_time", "event_date") or EPOCH) - late
 
     def _recompute(self, part: Range, watermark: datetime) -> int:
         spec = self._lake.specs.transforms
         last = part.end + timedelta(seconds=spec.longest_seconds)
-        panes = bronze_panes(self._spark, self._lake, part.start, last)
+        panes = self._bronze.read(start=part.start, end=last)
         aggregates = part.of(window_aggregate(panes, spec))
         rows = segment_metric(
             aggregates, self._segments.rows, self._lake.specs, watermark=watermark, at=now()
         )
-        rows = without_expired(rows, self._bronze())
+        rows = without_expired(rows, self._lake.table(BRONZE))
         if self._source is not None:
             rows = rows.filter(pc.equal(rows["source"], self._source))
         table = self._silver.table

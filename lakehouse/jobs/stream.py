@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from lakehouse.commit import Note
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.batch_note import BatchNote, keep, noted
-from lakehouse.jobs.bronze_panes import BRONZE, bronze_panes
+from lakehouse.jobs.bronze_panes import BRONZE, BronzePanes
 from lakehouse.jobs.checkpoint import Span, last_finished, read_options, span, writer
 from lakehouse.jobs.deliveries import Counted, Deliveries
 from lakehouse.jobs.expired import without_expired
@@ -35,8 +35,8 @@ from lakehouse.journal import Journal, now
 from lakehouse.location import Place
 from lakehouse.publish import Publisher
 from lakehouse.tables import Lake
-from lakehouse.transforms.pane import EVENT_COLUMNS, counted_readings, pane_aggregate
-from lakehouse.transforms.reading_panes import reading_panes
+from lakehouse.transforms.pane import counted_readings, pane_aggregate
+from lakehouse.transforms.reading_panes import EVENT_COLUMNS, reading_panes
 from lakehouse.transforms.segment_metric import segment_metric
 
 if TYPE_CHECKING:
@@ -59,11 +59,13 @@ class StreamPace:
         trigger_seconds: a batch begins at most this often.
         max_bytes: about how many bytes of bronze files a batch reads.
         small_rows: a batch of up to so many is summed up where it is, without a job of Spark's.
+        recompute_small_rows: so is what is read again, of up to so many.
     """
 
     trigger_seconds: float
     max_bytes: int
     small_rows: int = 0
+    recompute_small_rows: int = 0
 
 
 @dataclass
@@ -104,7 +106,8 @@ class Stream:
         """
         bronze = self._lake.table(BRONZE).folder
         spec = self._lake.specs.transforms
-        read_panes = partial(bronze_panes, spark, self._lake, end=FAR_FUTURE)
+        panes = BronzePanes(self._lake, lambda: spark, pace.recompute_small_rows)
+        read_panes = partial(panes.read, end=FAR_FUTURE)
         self._small_rows = pace.small_rows
         self.take_up(Windows(spec, self._checkpoint, read_panes), self._sum_up_once)
         events = (

@@ -13,12 +13,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812  (its usual name)
 
 from lakehouse.transforms.histogram import packed_counts
+from lakehouse.transforms.reading_panes import EVENT_COLUMNS
 from specs.transforms import TransformSpec
 
-EVENT_COLUMNS = (
-    "event_id", "segment_id", "event_time", "status", "speed_kmh", "vehicle_count",
-    "occupancy_ratio", "travel_time_s", "kafka_timestamp",
-)  # fmt: skip
 MICROS = 1_000_000
 
 

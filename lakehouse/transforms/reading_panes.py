@@ -9,6 +9,10 @@ from lakehouse.sql import select
 from lakehouse.transforms.histogram import BITS, COUNTS_PER_SUM, count_columns
 from specs.transforms import Histogram, TransformSpec
 
+EVENT_COLUMNS = (
+    "event_id", "segment_id", "event_time", "status", "speed_kmh", "vehicle_count",
+    "occupancy_ratio", "travel_time_s", "kafka_timestamp",
+)  # fmt: skip
 MICROS = 1_000_000
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse.commit import Note
+from lakehouse.jobs.bronze_panes import BronzePanes
 from lakehouse.jobs.recompute import GoldRecompute, Range, SilverRecompute
 from lakehouse.jobs.reconcile import Reconciler
 from lakehouse.jobs.stream import Stream, StreamPace
@@ -24,7 +25,7 @@ NOTE = Note(job="test", spec_version="v")
 DAY = Range(after(0), after(86_400))
 BRONZE, SILVER, ROAD = "bronze.traffic_event", "silver.segment_metric", "silver.road_segment"
 FILE_BY_FILE = StreamPace(trigger_seconds=0, max_bytes=1)
-FILE_BY_FILE_AT_HAND = StreamPace(trigger_seconds=0, max_bytes=1, small_rows=100)
+FILE_BY_FILE_AT_HAND = StreamPace(0, 1, small_rows=100, recompute_small_rows=100)
 
 
 class Champion:
@@ -96,14 +97,18 @@ class Pipeline:
         return driver
 
     def recompute(self, asked: Range = DAY) -> int:
-        return SilverRecompute(self._spark, self.lake(), self.publisher).recompute(asked)
+        return self._silver(self.lake()).recompute(asked)
+
+    def _silver(self, lake: Lake) -> SilverRecompute:
+        bronze = BronzePanes(lake, lambda: self._spark, self._pace.recompute_small_rows)
+        return SilverRecompute(lake, bronze, self.publisher)
 
     def recompute_gold(self, asked: Range = DAY) -> int:
         return GoldRecompute(self.lake(), self._champion.model, self.publisher).recompute(asked)
 
     def reconciler(self) -> Reconciler:
         lake = self.lake()
-        silver = SilverRecompute(self._spark, lake, self.publisher)
+        silver = self._silver(lake)
         gold = GoldRecompute(lake, self._champion.model, self.publisher)
         return Reconciler(lake, self._home / "checkpoint", lambda: silver, lambda: gold)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lakehouse.tables import Lake
-from lakehouse.transforms.pane import EVENT_COLUMNS, distinct_readings, pane_aggregate
-from lakehouse.transforms.reading_panes import reading_panes
+from lakehouse.transforms.pane import distinct_readings, pane_aggregate
+from lakehouse.transforms.reading_panes import EVENT_COLUMNS, reading_panes
 from specs.loader import Specs
 from tests.rows import reading, table
 

@@ -9,7 +9,8 @@ import pytest
 
 from lakehouse.tables import Lake
 from lakehouse.transforms.histogram import bin_counts
-from lakehouse.transforms.pane import EVENT_COLUMNS, distinct_readings, pane_aggregate
+from lakehouse.transforms.pane import distinct_readings, pane_aggregate
+from lakehouse.transforms.reading_panes import EVENT_COLUMNS
 from lakehouse.transforms.window_aggregate import window_aggregate
 from specs.loader import Specs
 from tests.made_cases import cases
