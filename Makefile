@@ -6,7 +6,7 @@ UNIT = $(RUN) pytest --numprocesses=2 --dist=worksteal tests/unit
 
 SCANNED = specs quality ml ingestion lakehouse benchmarks airflow/dags airflow/serve.py superset/*.py deploy
 
-.PHONY: help install demo test test-quick test-spark test-stack test-s3 test-cluster test-apps test-dags test-chaos test-accidents superset airflow speckit lint docs test-docs bench chaos fuzz soak clean
+.PHONY: help install demo test test-quick test-spark test-stack test-s3 test-cluster test-apps test-dags test-chaos test-accidents superset airflow speckit lint docs test-docs test-wheel bench chaos fuzz soak clean
 
 help:  ## show this
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -95,6 +95,9 @@ docs: .venv/groups  ## docs/ as a site in build/docs, without a network once bui
 test-docs: .venv/groups  ## the site, and every block of README and docs that is marked to run
 	$(RUN) pytest tests/docs
 
+test-wheel: install  ## the wheel, installed far from the repository, and its demo
+	$(RUN) pytest tests/wheel
+
 test-dags: airflow/.venv/installed  ## the DAGs on a real Airflow, on a small lake
 	$(RUN) pytest tests/dags
 
@@ -107,9 +110,9 @@ test-chaos: install  ## a kill at every failpoint, a million arbitrary records
 test-accidents: install  ## more than a kill: disk full, clock, lost checkpoint, registry down, a restart by itself, ...
 	$(RUN) pytest tests/chaos/test_scenarios.py tests/chaos/test_supervised.py
 
-test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps, test-docs, test-s3, test-cluster
+test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps, test-docs, test-wheel, test-s3, test-cluster
 	$(UNIT)
-	$(RUN) pytest --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/docs --ignore=tests/chaos --ignore=tests/s3 --ignore=tests/cluster
+	$(RUN) pytest --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/docs --ignore=tests/chaos --ignore=tests/s3 --ignore=tests/cluster --ignore=tests/wheel/test_demo.py
 
 bench: install  ## what the README and docs say of speed
 	$(TRAFFIC) bench landing

@@ -3,10 +3,9 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from benchmarks.home import BenchHome
 from benchmarks.lag import Behind, LagWatch, landed
@@ -129,6 +128,39 @@ class Watched:
             self.look(SAMPLE_SECONDS)
 
 
+@dataclass(frozen=True)
+class Pipeline:
+    """Lander, stream and exporter, running.
+
+    Attributes:
+        watched: they and the servers.
+        landers: of one group.
+        stream: the only one.
+    """
+
+    watched: Watched
+    landers: Sequence[Child]
+    stream: Child
+
+    def finish(self) -> dict[str, Mapping[str, float]]:
+        """Have them end their batches; what lander and stream said at their end."""
+        told = [lander.stop() for lander in self.landers]
+        return {"lander": summed(told), "stream": self.stream.stop()}
+
+
+@contextmanager
+def pipeline(home: BenchHome, landers: int = 1) -> Iterator[Pipeline]:
+    """Start lander, stream and exporter in ``home``; `Pipeline.finish` ends the first two."""
+    with ExitStack() as running:
+        members = [running.enter_context(home.child("land")) for _ in range(landers)]
+        stream = running.enter_context(home.child("stream"))
+        watched = Watched(home)
+        watched.add("lander", *members)
+        watched.add("stream", stream)
+        watched.add("exporter", running.enter_context(home.child("metrics", "serve")))
+        yield Pipeline(watched, members, stream)
+
+
 def run_live(
     home: BenchHome, lake: Lake, load: LiveLoad, also: Also | None = None, landers: int = 1
 ) -> Observed:
@@ -145,13 +177,10 @@ def run_live(
         Unavailable: a process failed, or gold did not catch up.
     """
     topic = home.specs.topics["traffic_event"].topic
-    with (
-        ExitStack() as group, home.child("stream") as stream,
-        home.child("metrics", "serve") as exporter, home.admin() as admin,
-    ):  # fmt: skip
-        members = [group.enter_context(home.child("land")) for _ in range(landers)]
+    say("starting lander and stream")
+    with pipeline(home, landers) as running, home.admin() as admin:
         watch, scrapes = LagWatch(lake, admin, topic), Scrapes(home.settings.targets)
-        watched = Watched(home)
+        watched = running.watched
 
         def look() -> None:
             watch.sample()
@@ -159,10 +188,6 @@ def run_live(
             if also is not None:
                 also(watched.meter)
 
-        watched.add("lander", *members)
-        watched.add("stream", stream)
-        watched.add("exporter", exporter)
-        say("starting lander and stream")
         home.run(*load.command("--seconds", "1"))
         watched.until(lambda: watch.is_all_in_gold, START_SECONDS)
         idle = watched.meter.sample()
@@ -179,9 +204,8 @@ def run_live(
             producer.stop()
             watched.forget(producer)
         watched.until(lambda: watch.is_all_in_gold, DRAIN_SECONDS)
-        pipeline = taken(idle, watched.meter.sample())
-        told = [member.stop() for member in members]
-        reports: dict[str, Any] = {"lander": summed(told), "stream": stream.stop()}
+        used = taken(idle, watched.meter.sample())
+        reports = running.finish()
     home.run("silver", "reconcile")  # the partitions of history are read unevenly: some came late
     books = lake.table("ops.ledger")
     books.refresh()
@@ -193,8 +217,8 @@ def run_live(
         seconds=seconds,
         cpu_seconds=taken(before, after),
         rss_bytes=watched.meter.peak_rss_bytes,
-        pipeline_cpu_seconds=pipeline["lander"] + pipeline["stream"],
-        exporter_cpu_seconds=pipeline["exporter"],
+        pipeline_cpu_seconds=used["lander"] + used["stream"],
+        exporter_cpu_seconds=used["exporter"],
         scrape_seconds=scrapes.seconds,
         lag=watch.summary(ledger, load.rate),
         reports=reports,

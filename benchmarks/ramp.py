@@ -14,7 +14,7 @@ from benchmarks.freshness import PARTITIONS, make_champion
 from benchmarks.gold_age import GoldLog, Moment, ages, drift
 from benchmarks.home import BenchHome, temporary_home
 from benchmarks.lag import GOLD
-from benchmarks.live import START_SECONDS, LiveLoad, Watched, say
+from benchmarks.live import START_SECONDS, LiveLoad, Watched, pipeline, say
 from benchmarks.processes import Child, environment, python, taken
 from benchmarks.report import Result, audited
 from lakehouse.audit import Check, balance
@@ -163,8 +163,10 @@ def measure(plan: Climb, *, with_peer: bool) -> Result:
     with temporary_home((KAFKA, MLFLOW), PARTITIONS) as home:
         lake = home.lake(plan.segments)
         make_champion(home, LiveLoad(segments=plan.segments, seed=plan.seed))
-        with _pipeline(home, lake) as ours:
+        with pipeline(home) as running:
+            ours = Contender(OURS, running.watched, lake.folder(GOLD))
             found = {OURS: _climbed(home, plan, ours)}
+            running.finish()
         home.run("silver", "reconcile")
         checks = balance(lake, home.offsets())
         if with_peer:
@@ -240,21 +242,6 @@ def _drain(home: BenchHome, contender: Contender, log: GoldLog, seconds: float) 
         return bool(moments) and moments[-1].reached > newest - HALF_A_MILLISECOND
 
     contender.watched.until(is_there, seconds)
-
-
-@contextmanager
-def _pipeline(home: BenchHome, lake: Lake) -> Iterator[Contender]:
-    """Lander, stream and exporter; ended when they have finished their batches."""
-    with (
-        home.child("land") as lander, home.child("stream") as stream,
-        home.child("metrics", "serve") as exporter,
-    ):  # fmt: skip
-        watched = Watched(home)
-        for name, child in {"lander": lander, "stream": stream, "exporter": exporter}.items():
-            watched.add(name, child)
-        yield Contender(OURS, watched, lake.folder(GOLD))
-        lander.stop()
-        stream.stop()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ lander and stream. docs/scale.md computes with what this prints.
 
 import json
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pyarrow as pa
 
 from benchmarks.city_batches import SILVER, SOURCE, CityBatches
 from ingestion.city import simulated_city
+from ingestion.dead_letter_replay import StoredRecord
 from ingestion.disturbance import Disturbance, disturb
 from ingestion.judge import BRONZE, Judge
 from ingestion.records import Records, joined
@@ -28,39 +28,6 @@ from specs.loader import load_specs
 SEGMENTS, READINGS, RATE = 500, 200_000, 2_000
 WINDOWS = 48
 NOTE = Note(job="sizes", spec_version="")
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A record as Kafka hands it out: `ingestion.decode.Record`."""
-
-    raw_key: bytes | None
-    raw_value: bytes | None
-    number: int
-
-    def key(self) -> bytes | None:
-        """Its key."""
-        return self.raw_key
-
-    def value(self) -> bytes | None:
-        """Its value."""
-        return self.raw_value
-
-    def partition(self) -> int:
-        """All are in one."""
-        return 0
-
-    def offset(self) -> int:
-        """Its number."""
-        return self.number
-
-    def timestamp(self) -> tuple[int, int]:
-        """When it was sent, as Kafka says so."""
-        return (1, round(now().timestamp() * 1000))
-
-    def headers(self) -> list[tuple[str, bytes | None]] | None:
-        """None."""
-        return None
 
 
 def main() -> None:
@@ -92,7 +59,11 @@ def _landed(lake: Lake, keys: list[bytes], values: list[bytes]) -> float:
     register_segments(lake, SOURCE, count=SEGMENTS)
     judge, known = Judge(lake.specs), lake.table("silver.road_segment").read()
     size, bronze = Settings().land_max_records, lake.table(BRONZE)
-    sent = [Sent(key, value, at) for at, (key, value) in enumerate(zip(keys, values, strict=True))]
+    whole = {"partition": 0, "kafka_timestamp": now(), "raw_headers": None}
+    sent = [
+        StoredRecord({"raw_key": key, "raw_value": value, "offset": offset, **whole})
+        for offset, (key, value) in enumerate(zip(keys, values, strict=True))
+    ]
     for first in range(0, len(sent), size):
         bronze.append(judge.judge(sent[first : first + size], known, now()).accepted, NOTE)
     return _bytes_a_row(bronze)

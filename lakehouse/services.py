@@ -1,7 +1,7 @@
 """Where the servers are: what the settings say, or else the embedded ones that run."""
 
 from lakehouse.kafka_access import KafkaAccess
-from lakehouse.kafka_home import kafka_home
+from lakehouse.server_home import kafka_home
 from lakehouse.settings import Settings
 from specs.errors import Unavailable, WrongInput
 

@@ -4,20 +4,18 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
-from datetime import UTC, date, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from pyarrow.dataset import Dataset
 
 from lakehouse.bucket import outage
-from lakehouse.commit import ID_KEY, Commit, Note, Step, commits, is_logged, properties, told
+from lakehouse.commit import ID_KEY, Commit, Note, Step, is_logged, properties, told
 from lakehouse.delta_checksum import Held, write_checksum
-from lakehouse.delta_log import LOG, actions, expired, first_needed, is_newest, log_files
+from lakehouse.delta_log import LOG, actions, expired, log_files
 from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
 from lakehouse.layout import compacted
@@ -26,6 +24,7 @@ from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
 from lakehouse.release import known_table, of_this_format
 from lakehouse.table_files import appending, described
+from lakehouse.table_snapshot import EXPIRE, TableSnapshot
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
@@ -33,98 +32,61 @@ from specs.ops import Retry
 from specs.tables import TableSpec
 
 COMMITS_PER_CHECKPOINT = 50
-MOVES_PER_SNAPSHOT = 20
-"""With each commit that a snapshot is moved past, the next write takes 0.14 ms more (delta-rs 1.6);
-to open the table anew takes 8 ms."""
-
-EXPIRE = "expire"
-"""Retention's progress, in seconds since the epoch; that of a day is its own."""
 
 
-class LakeTable:
-    """One Delta table, with one snapshot that is kept and moved forward."""
+def _open(spec: TableSpec, folder: Place) -> DeltaTable:
+    """The table of ``spec`` in ``folder``; it is created where it does not exist.
+
+    One of an older spec is given the columns that it lacks, null in its rows.
+
+    Raises:
+        WrongInput: a newer release has written it.
+    """
+    schema = arrow_schema(spec)
+    try:
+        table = known_table(delta_table(folder))
+    except TableNotFoundError:
+        _create(spec, folder, schema)
+        return delta_table(folder)
+    present = {field.name for field in table.schema().fields}
+    absent = [field for field in schema if field.name not in present]
+    if not absent:
+        return table
+    with suppress(CommitFailedError):  # another process has done it just now
+        table.alter.add_columns(Schema.from_arrow(pa.schema(absent)).fields)
+    return delta_table(folder)
+
+
+def _create(spec: TableSpec, folder: Place, schema: pa.Schema) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    DeltaTable.create(
+        str(folder),
+        schema=described(spec, schema),
+        mode="ignore",
+        commit_properties=of_this_format(),
+        storage_options=delta_options(folder),
+        partition_by=list(spec.folders),
+        name=spec.table,
+        description=spec.description,
+        configuration={
+            "delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT),
+            "delta.enableExpiredLogCleanup": "false",  # `clean_log` knows the readers
+        },
+    )
+
+
+class LakeTable(TableSnapshot):
+    """One Delta table: its snapshot, and every commit to it."""
 
     def __init__(
         self, spec: TableSpec, folder: Place, conflict: Retry, watch: CommitWatch | None = None
     ) -> None:
         """Open the table in ``folder``; it is created where it does not exist."""
+        super().__init__(spec, folder, _open(spec, folder))
         self._watch = watch
-        self.spec = spec
-        self.folder = folder
-        self.schema: pa.Schema = arrow_schema(spec)
         self._conflict = conflict
-        self._delta, self._moves = self._open(), 0
-        self._begins_with = first_needed(self.folder)
         self._writing = appending(self.schema)
         self._held: Held | None = None
-        self._reached: dict[str, int | None] = {}
-        self._reached_at = self.version
-
-    def _open(self) -> DeltaTable:
-        try:
-            return self._evolved(known_table(delta_table(self.folder)))
-        except TableNotFoundError:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            DeltaTable.create(
-                str(self.folder),
-                schema=described(self.spec, self.schema),
-                mode="ignore",
-                commit_properties=of_this_format(),
-                storage_options=delta_options(self.folder),
-                partition_by=list(self.spec.folders),
-                name=self.spec.table,
-                description=self.spec.description,
-                configuration={
-                    "delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT),
-                    "delta.enableExpiredLogCleanup": "false",  # `clean_log` knows the readers
-                },
-            )
-            return delta_table(self.folder)
-
-    def _evolved(self, table: DeltaTable) -> DeltaTable:
-        """Give a table of an older spec the columns that it lacks, null in its rows."""
-        present = {field.name for field in table.schema().fields}
-        absent = [field for field in self.schema if field.name not in present]
-        if absent:
-            fields = Schema.from_arrow(pa.schema(absent)).fields
-            with suppress(CommitFailedError):  # another process has done it just now
-                table.alter.add_columns(fields)
-            table = delta_table(self.folder)
-        return table
-
-    @property
-    def version(self) -> int:
-        """Delta version of the snapshot."""
-        return self._delta.version()
-
-    def refresh(self) -> int:
-        """Move the snapshot to the newest commit and return its version."""
-        if not is_newest(self.folder, self.version, self._begins_with):
-            if not self._begins_with.exists():
-                self._renew()
-            elif not self._is_renewed():
-                self._delta.update_incremental()
-        return self.version
-
-    def _is_renewed(self) -> bool:
-        """Count a move of the snapshot; open the table anew where it has been moved too often."""
-        self._moves += 1
-        if self._moves <= MOVES_PER_SNAPSHOT:
-            return False
-        self._renew()
-        return True
-
-    def _renew(self) -> None:
-        self._begins_with = first_needed(self.folder)
-        self._delta, self._moves = delta_table(self.folder), 0
-
-    def progress(self, writer: str) -> int | None:
-        """How far ``writer`` had come, in the snapshot."""
-        if self._reached_at != self.version:
-            self._reached, self._reached_at = {}, self.version
-        if writer not in self._reached:  # delta-rs reads the log for it: 3 ms, in a bucket 30 GETs
-            self._reached[writer] = self._delta.transaction_version(writer)
-        return self._reached[writer]
 
     def append(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
         """Append ``rows`` and advance ``steps``, in one commit.
@@ -185,39 +147,6 @@ class LakeTable:
 
         self._retry_conflicts(partial(self._surely, once, steps, commit_id))
         return self._told(commit_id, steps, began)
-
-    def read(
-        self, columns: list[str] | None = None, where: pc.Expression | None = None
-    ) -> pa.Table:
-        """Rows of the snapshot, as Arrow."""
-        names = columns or self.schema.names
-        table = self.dataset().to_table(columns=names, filter=where)
-        return table.cast(pa.schema([self.schema.field(name) for name in names]))
-
-    def dataset(self) -> Dataset:
-        """The snapshot as a lazy dataset."""
-        return self._delta.to_pyarrow_dataset()
-
-    def files(self) -> list[str]:
-        """Paths of the snapshot's data files."""
-        return self._delta.file_uris()
-
-    def folders(self) -> list[dict[str, str]]:
-        """What the folders of the snapshot's files are named by, each once: column to value."""
-        return self._delta.partitions()
-
-    @property
-    def partition_by(self) -> list[str]:
-        """Columns that the snapshot's files are laid out by."""
-        return list(self._delta.metadata().partition_columns)
-
-    def at(self, version: int) -> Dataset:
-        """An earlier version as a lazy dataset."""
-        return delta_table(self.folder, version).to_pyarrow_dataset()
-
-    def commits(self, after: int) -> list[Commit]:
-        """The commits past version ``after`` up to the snapshot that the log has, oldest first."""
-        return list(commits(self.spec.table, self.folder, range(after + 1, self.version + 1)))
 
     def _operation(self, name: str) -> AbstractContextManager[None]:
         is_due = (self.version + 1) % COMMITS_PER_CHECKPOINT == 0
@@ -292,15 +221,6 @@ class LakeTable:
 
         self._retry_conflicts(once)
         return deleted
-
-    def expired(self, day: date | None = None) -> datetime | None:
-        """Retention has removed what had arrived by then, in the snapshot; None: nothing yet.
-
-        Args:
-            day: of a table with a folder a day; by default any, of which not all has gone.
-        """
-        seconds = self.progress(EXPIRE if day is None else f"{EXPIRE}/{day}")
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
     def checkpoint(self) -> None:
         """Write a checkpoint of the newest version, for readers to start from."""
@@ -379,10 +299,8 @@ class LakeTable:
     def _told(self, commit_id: str, steps: tuple[Step, ...], began: float) -> Commit:
         """What the log says of our commit, begun at ``began`` on `time.perf_counter`."""
         commit, seconds = self._logged(commit_id), time.perf_counter() - began
-        if commit.version == self.version:  # then the snapshot's progress is what we made it
-            known = self._reached if self._reached_at == commit.version - 1 else {}
-            self._reached = known | {step.writer: step.after for step in steps}
-            self._reached_at = commit.version
+        if commit.version == self.version:  # no other writer's stands after it
+            self._took(steps)
         if self._watch is not None:
             self._watch.committed(
                 commit.table, commit.rows_written, commit.committed_at, commit.note, seconds

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 
 from ml.calendar import seconds_of_week
-from ml.examples import Observations
 from ml.features import targets_of
 from ml.grid import Rows
 from ml.measures import Forecast
+from ml.observations import Observations
 from ml.places import Places
 from ml.profile import Profile
 from specs.ml import Baseline

@@ -11,11 +11,11 @@ import numpy as np
 from ml.baselines import BASELINES
 from ml.calendar import DAY_SECONDS, local_times
 from ml.columns import Booleans, Floats, Integers
-from ml.examples import Observations
 from ml.features import targets_of
 from ml.grid import Rows, SpeedGrid
 from ml.measures import MEASURES, Figure, Forecast, Outcome, measured
 from ml.model import CongestionModel, Prediction
+from ml.observations import Observations
 from ml.places import Places
 from ml.recent import refresh_days
 from specs.ml import Metric, Protocol

@@ -7,7 +7,6 @@ average segment: one that was seldom seen goes on as others do.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +16,10 @@ from ml.calendar import clocks
 from ml.columns import Floats, Integers
 from ml.grid import Rows
 from ml.network import MEASURES, MODE_UNIT, NetworkForecast, anomalies, in_modes
+from ml.observations import Observations
 from ml.places import Places
 from ml.profile import Profile
 from ml.recent import refresh_days
-
-if TYPE_CHECKING:
-    from ml.examples import Observations
 
 MAX_CELLS = 40_000_000
 """Segments times windows that a fit looks at: 160 MB a lag. Of more it skips windows, evenly."""
@@ -42,7 +39,7 @@ class NetworkFits:
         return self.parts[local_day % len(self.parts)]
 
 
-def fit_networks(observations: "Observations", start: int, end: int) -> NetworkFits:
+def fit_networks(observations: Observations, start: int, end: int) -> NetworkFits:
     """Learn how each segment goes on from targets in windows from ``start`` to ``end`` (excluded).
 
     Source: Hoerl and Kennard 1970, Ridge regression: biased estimation for nonorthogonal problems.
@@ -73,7 +70,7 @@ def fit_networks(observations: "Observations", start: int, end: int) -> NetworkF
 class _Past:
     """Anomalies [lags, segments, windows] and what came of them [horizons, measures, ...]."""
 
-    def __init__(self, observations: "Observations", start: int, end: int) -> None:
+    def __init__(self, observations: Observations, start: int, end: int) -> None:
         self._observations, self._end = observations, end
         self._seen, self._spec = observations.seen, observations.spec
         windows = self._seen.windows

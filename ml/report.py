@@ -1,31 +1,38 @@
 """How a model's metrics are shown to a person."""
 
+from collections.abc import Mapping
+
 from rich.table import Table
 
 from ml.train import Metrics
 
 
 def metrics_table(metrics: Metrics) -> Table:
-    """Lay out ``metrics[horizon_minutes][forecaster][metric]``, a row for each forecaster.
+    """Lay out ``metrics[horizon_minutes][forecaster][metric]``: a row a metric, by horizon.
 
-    The last column is the Brier skill: the share of persistence's Brier score that a forecaster
-    takes away (Murphy 1973).
+    The last row of a horizon is the Brier skill: the share of persistence's Brier score that a
+    forecaster takes away (Murphy 1973).
     """
-    names = list(
-        dict.fromkeys(name for one in metrics.values() for m in one.values() for name in m)
+    forecasters = sorted(
+        {name for one in metrics.values() for name in one}, key=lambda name: (name != "model", name)
     )
-    table = Table("horizon", "forecaster")
-    for name in [*names, "brier_skill"]:
-        table.add_column(name, justify="right")
-    for horizon, forecasters in sorted(metrics.items()):
-        reference = forecasters.get("persistence", {}).get("brier")
-        order = sorted(forecasters, key=lambda name: (name != "model", name))
-        for position, forecaster in enumerate(order):
-            measured = forecasters[forecaster]
-            own = measured.get("brier")
-            skill = None if own is None or not reference else 1 - own / reference
-            label = f"{horizon} min" if position == 0 else ""
-            values = [*(measured.get(name) for name in names), skill]
+    table = Table("horizon", "metric")
+    for forecaster in forecasters:
+        table.add_column(forecaster.replace("_", " "), justify="right")
+    for horizon, measured in sorted(metrics.items()):
+        by_forecaster = {name: _with_skill(measured, name) for name in measured}
+        names = list(dict.fromkeys(name for one in by_forecaster.values() for name in one))
+        for position, name in enumerate(names):
+            values = [by_forecaster.get(forecaster, {}).get(name) for forecaster in forecasters]
             shown = ["-" if value is None else f"{value:.3f}" for value in values]
-            table.add_row(label, forecaster, *shown, end_section=position == len(order) - 1)
+            label = f"{horizon} min" if position == 0 else ""
+            table.add_row(label, name, *shown, end_section=position == len(names) - 1)
     return table
+
+
+def _with_skill(
+    measured: Mapping[str, Mapping[str, float | None]], forecaster: str
+) -> dict[str, float | None]:
+    own, reference = (measured.get(name, {}).get("brier") for name in (forecaster, "persistence"))
+    skill = None if own is None or not reference else 1 - own / reference
+    return {**measured[forecaster], "brier_skill": skill}

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from ml.evaluate import eligible
-from ml.examples import Observations
 from ml.model import CongestionModel
+from ml.observations import Observations
 
 SLOWER = 0.7
 ROWS = 2_000

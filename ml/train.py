@@ -12,11 +12,12 @@ import pyarrow as pa
 from ml.calendar import DAY_SECONDS
 from ml.columns import Booleans, Floats
 from ml.evaluate import HorizonReport, judge, report
-from ml.examples import ExampleSet, Observations
+from ml.examples import ExampleSet
 from ml.features import features
 from ml.grid import Rows
 from ml.memory import Memory
 from ml.model import CongestionModel, Examples
+from ml.observations import Observations
 from ml.sanity import slower_is_likelier
 from specs.errors import WrongInput
 from specs.loader import Specs

@@ -12,6 +12,10 @@ from lakehouse.commands.answer import Json
 
 app = typer.Typer(no_args_is_help=True, help="Measure throughput and freshness on this machine.")
 
+Rate = Annotated[float, typer.Option(min=1, help="Readings per second.")]
+Segments = Annotated[int, typer.Option(min=1, help="Road segments.")]
+Seconds = Annotated[float, typer.Option(min=1, help="How long to measure.")]
+Repetitions = Annotated[int, typer.Option(min=1, help="Runs that count.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every reading.")]
 
 
@@ -21,10 +25,17 @@ class Through(StrEnum):
     TRINO = "trino"
 
 
+@app.callback()
+def clean_up_on_signals() -> None:
+    """End like after Ctrl-C: every `with` block closes what it opened."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
+
+
 @app.command()
 def landing(  # noqa: PLR0913, PLR0917  (each is an option)
     records: Annotated[int, typer.Option(min=1, help="Records in the topic.")] = 2_000_000,
-    repetitions: Annotated[int, typer.Option(min=1, help="Runs that count.")] = 5,
+    repetitions: Repetitions = 5,
     malformed: Annotated[float, typer.Option(help="Ratio of extra records that are wrong.")] = 0.01,
     seed: Seed = 0,
     partitions: Annotated[int, typer.Option(min=1, help="Of the topic.")] = 4,
@@ -44,7 +55,6 @@ def landing(  # noqa: PLR0913, PLR0917  (each is an option)
     from benchmarks.landing import LandingLoad, measure
     from benchmarks.report import finish
 
-    _clean_up_on_signals()
     load = LandingLoad(records, repetitions, malformed, seed, partitions)
     if peers or peer or peer_command:
         from benchmarks import landing_peers
@@ -61,9 +71,9 @@ def landing(  # noqa: PLR0913, PLR0917  (each is an option)
 
 @app.command()
 def freshness(  # noqa: PLR0913, PLR0917  (each is an option)
-    rate: Annotated[float, typer.Option(min=1, help="Readings per second.")] = 2000.0,
-    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
-    seconds: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 300.0,
+    rate: Rate = 2000.0,
+    segments: Segments = 500,
+    seconds: Seconds = 300.0,
     seed: Seed = 0,
     through: Annotated[
         Through | None, typer.Option(help="Also measure up to the row that this returns.")
@@ -75,7 +85,6 @@ def freshness(  # noqa: PLR0913, PLR0917  (each is an option)
     from benchmarks.live import LiveLoad
     from benchmarks.report import finish
 
-    _clean_up_on_signals()
     load = LiveLoad(rate, segments, seconds, seed)
     name = "freshness" if through is None else f"freshness --through {through}"
     sys.exit(finish(name, measure(load, through_trino=through is not None), as_json=as_json))
@@ -87,7 +96,7 @@ def ramp(  # noqa: PLR0913, PLR0917  (each is an option)
         list[float] | None, typer.Option(help="Readings per second, rising; repeatable.")
     ] = None,
     refinements: Annotated[int, typer.Option(min=0, help="Steps to close in on the knee.")] = 2,
-    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    segments: Segments = 500,
     settle_seconds: Annotated[float, typer.Option(min=0, help="Of a step, before it counts.")] = 8,
     step_seconds: Annotated[float, typer.Option(min=5, help="Of a step, that count.")] = 20,
     peer: Annotated[bool, typer.Option(help="Then Spark's naive medallion, alike.")] = True,
@@ -98,7 +107,6 @@ def ramp(  # noqa: PLR0913, PLR0917  (each is an option)
     from benchmarks.ramp import Climb, measure
     from benchmarks.report import finish
 
-    _clean_up_on_signals()
     rates = tuple(sorted(rate)) if rate else Climb.rates
     plan = Climb(rates, refinements, segments, settle_seconds, step_seconds, seed)
     sys.exit(finish("ramp", measure(plan, with_peer=peer), as_json=as_json))
@@ -118,7 +126,6 @@ def growth(  # noqa: PLR0913, PLR0917  (each is an option)
     from benchmarks.growth import Axes, measure
     from benchmarks.report import finish
 
-    _clean_up_on_signals()
     axes = Axes(
         tuple(rate or Axes.rate), tuple(segments or Axes.segments), tuple(days or Axes.days),
         tuple(landers or Axes.landers),
@@ -130,7 +137,7 @@ def growth(  # noqa: PLR0913, PLR0917  (each is an option)
 def backfill(  # noqa: PLR0913, PLR0917  (each is an option)
     records: Annotated[int, typer.Option(min=1, help="Sent beside a day of history.")] = 2_000_000,
     rate: Annotated[float, typer.Option(min=1, help="Of them, a second of event time.")] = 2000.0,
-    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    segments: Segments = 500,
     repetitions: Annotated[int, typer.Option(min=1, help="Rounds that count.")] = 5,
     seed: Seed = 0,
     as_json: Json = False,
@@ -139,7 +146,6 @@ def backfill(  # noqa: PLR0913, PLR0917  (each is an option)
     from benchmarks.backfill import BackfillLoad, measure
     from benchmarks.report import finish
 
-    _clean_up_on_signals()
     load = BackfillLoad(records, rate, segments, repetitions, seed)
     sys.exit(finish("backfill", measure(load), as_json=as_json))
 
@@ -147,7 +153,7 @@ def backfill(  # noqa: PLR0913, PLR0917  (each is an option)
 @app.command()
 def query(
     rows: Annotated[int, typer.Option(min=1, help="Of silver.segment_metric.")] = 10_000_000,
-    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    segments: Segments = 500,
     repetitions: Annotated[int, typer.Option(min=1, help="Runs of each query that count.")] = 20,
     seed: Seed = 0,
     as_json: Json = False,
@@ -156,7 +162,6 @@ def query(
     from benchmarks.query import QueryLoad, measure
     from benchmarks.report import finish
 
-    _clean_up_on_signals()
     load = QueryLoad(rows, segments, repetitions, seed)
     sys.exit(finish("query", measure(load), as_json=as_json))
 
@@ -164,8 +169,8 @@ def query(
 @app.command()
 def api(
     rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 200.0,
-    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
-    seconds: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 60.0,
+    segments: Segments = 500,
+    seconds: Seconds = 60.0,
     as_json: Json = False,
 ) -> None:
     """Ask the API for a whole city while batches are committed; exit 1 if a request failed."""
@@ -173,7 +178,6 @@ def api(
     from benchmarks.report import goals, show
     from specs.loader import load_specs
 
-    _clean_up_on_signals()
     result = measure(ApiLoad(rate, segments, seconds))
     show(result, goals(load_specs().system.slas, "api", result), as_json=as_json)
     sys.exit(1 if result["failed"] else 0)
@@ -182,8 +186,8 @@ def api(
 @app.command()
 def soak(
     minutes: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 30.0,
-    rate: Annotated[float, typer.Option(min=1, help="Readings per second.")] = 2000.0,
-    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    rate: Rate = 2000.0,
+    segments: Segments = 500,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -192,15 +196,14 @@ def soak(
     from benchmarks.report import finish
     from benchmarks.soak import measure
 
-    _clean_up_on_signals()
     load = LiveLoad(rate, segments, minutes * 60, seed)
     sys.exit(finish("soak", measure(load), as_json=as_json))
 
 
 @app.command()
 def recovery(
-    rate: Annotated[float, typer.Option(min=1, help="Readings per second.")] = 2000.0,
-    segments: Annotated[int, typer.Option(min=1, help="Road segments.")] = 500,
+    rate: Rate = 2000.0,
+    segments: Segments = 500,
     seconds: Annotated[float, typer.Option(min=1, help="How long to look after a kill.")] = 90.0,
     seed: Seed = 0,
     as_json: Json = False,
@@ -210,7 +213,6 @@ def recovery(
     from benchmarks.recovery import measure
     from benchmarks.report import finish
 
-    _clean_up_on_signals()
     load = LiveLoad(rate, segments, seconds, seed)
     sys.exit(finish("recovery", measure(load), as_json=as_json))
 
@@ -221,7 +223,6 @@ def retrain(as_json: Json = False) -> None:
     from benchmarks.report import finish
     from benchmarks.retrain import measure
 
-    _clean_up_on_signals()
     sys.exit(finish("retrain", measure(), as_json=as_json))
 
 
@@ -262,9 +263,3 @@ def performance_page(
 
     for file in write(kept_results(), docs):
         print(file)
-
-
-def _clean_up_on_signals() -> None:
-    """End like after Ctrl-C: every `with` block closes what it opened."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))

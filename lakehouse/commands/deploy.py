@@ -55,7 +55,7 @@ def kafka_key(
 ) -> None:
     """Write the key of Kafka's brokers to its folder, and the certificate alone to TRUSTED."""
     from lakehouse.deploy.kafka import write_key
-    from lakehouse.kafka_home import kafka_home
+    from lakehouse.server_home import kafka_home
     from lakehouse.settings import Settings
 
     home = kafka_home(Settings())
@@ -71,8 +71,8 @@ def kafka_users() -> None:
     """
     from lakehouse.deploy.kafka import BROKERS, keep_users
     from lakehouse.kafka_grants import grants, users
-    from lakehouse.kafka_home import kafka_home
     from lakehouse.runtime.kafka_users import KafkaDoor
+    from lakehouse.server_home import kafka_home
     from lakehouse.settings import Settings
     from specs.loader import load_specs
 

@@ -1,13 +1,28 @@
 """`traffic topic`: the topics of Kafka."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakehouse.commands.answer import Json, print_json
 from lakehouse.commands.kafka import Bootstrap, kafka_at, quiet_kafka
 
+if TYPE_CHECKING:
+    from ingestion.topics import TopicAdmin
+    from specs.loader import Specs
+
 app = typer.Typer(no_args_is_help=True, help="Topics of Kafka.")
+
+
+@contextmanager
+def _admin(specs: "Specs", bootstrap: str | None, service: str) -> Iterator["TopicAdmin"]:
+    from ingestion.topics import TopicAdmin
+
+    kafka, retry = kafka_at(bootstrap, service), specs.ops.retries.unavailable
+    with quiet_kafka(), TopicAdmin(kafka, retry) as admin:
+        yield admin
 
 
 @app.command("create")
@@ -20,15 +35,12 @@ def topic_create(
     as_json: Json = False,
 ) -> None:
     """Create the topics of the specs and their dead-letter topics; those that exist stay."""
-    from ingestion.topics import TopicAdmin, wanted_topics
+    from ingestion.topics import wanted_topics
     from lakehouse.kafka_grants import SETUP
     from specs.loader import load_specs
 
     specs = load_specs()
-    with (
-        quiet_kafka(),
-        TopicAdmin(kafka_at(bootstrap, SETUP), specs.ops.retries.unavailable) as admin,
-    ):
+    with _admin(specs, bootstrap, SETUP) as admin:
         created = admin.create(specs, partitions, replicas)
     present = sorted(wanted_topics(specs) - set(created))
     if as_json:
@@ -51,15 +63,12 @@ def topic_list(
     """Show first and next offset of every partition, or how far a consumer group is behind."""
     from dataclasses import asdict
 
-    from ingestion.topics import TopicAdmin, wanted_topics
+    from ingestion.topics import wanted_topics
     from lakehouse.kafka_grants import OPERATOR
     from specs.loader import load_specs
 
     specs = load_specs()
-    with (
-        quiet_kafka(),
-        TopicAdmin(kafka_at(bootstrap, OPERATOR), specs.ops.retries.unavailable) as admin,
-    ):
+    with _admin(specs, bootstrap, OPERATOR) as admin:
         names = sorted(wanted_topics(specs))
         found = (
             [asdict(row) for row in admin.offsets(names)]

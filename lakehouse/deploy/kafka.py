@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lakehouse.kafka_grants import grants, users
-from lakehouse.kafka_home import KafkaHome
 from lakehouse.runtime.certificate import keep_certificate
 from lakehouse.runtime.kafka_security import OWNER, secure_properties
 from lakehouse.runtime.kafka_users import KafkaDoor
+from lakehouse.server_home import ServerHome
 from specs.errors import WrongInput
 from specs.loader import Specs
 
 HOSTS = ("kafka", "kafka-2", "kafka-3")
 """The brokers' names among the containers."""
 
-KEY = KafkaHome(Path("/run/kafka"))
+KEY = ServerHome(Path("/run/kafka"))
 """Where a broker sees its key and certificate."""
 
 BROKERS = "kafka:9094"
@@ -36,7 +36,7 @@ def password_variable(user: str) -> str:
     return f"KAFKA_PASSWORD_{user.upper()}"
 
 
-def write_key(home: KafkaHome, trusted: Path) -> None:
+def write_key(home: ServerHome, trusted: Path) -> None:
     """Have the brokers' key and certificate in ``home``, and the certificate in ``trusted`` too.
 
     Clients are given ``trusted`` alone: with the key they could do everything.

@@ -37,8 +37,8 @@ def drift_of(lake: Lake, model: "CongestionModel") -> dict[str, float]:
     """
     import numpy as np
 
-    from ml.examples import Observations
     from ml.features import features
+    from ml.observations import Observations
 
     rows = _newest(lake)
     if not rows.num_rows:

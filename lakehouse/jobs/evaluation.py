@@ -94,7 +94,7 @@ def evaluate(
         WrongInput: there is nothing to judge, or too little to train on.
     """
     from ml.evaluate import judge, report
-    from ml.examples import Observations
+    from ml.observations import Observations
     from ml.report_data import EvaluatedTime, plain
     from ml.targets import target_in_words
     from ml.train import fit

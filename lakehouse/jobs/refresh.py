@@ -19,7 +19,7 @@ def refresh_champion(lake: Lake, tracking_uri: str) -> tuple[int, int]:
         Unavailable: the registry does not answer.
     """
     from ml.calendar import DAY_SECONDS
-    from ml.examples import Observations
+    from ml.observations import Observations
     from ml.register import register_refreshed
     from ml.registry import champion, show
     from ml.train import latest_day

@@ -16,7 +16,6 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from lakehouse.kafka_grants import grants, users
-from lakehouse.kafka_home import KafkaHome, kafka_home
 from lakehouse.runtime.artifacts import artifact_files
 from lakehouse.runtime.certificate import keep_certificate, write_secret
 from lakehouse.runtime.java import java_home
@@ -24,6 +23,7 @@ from lakehouse.runtime.kafka_security import OWNER, secure_properties
 from lakehouse.runtime.kafka_users import KafkaDoor
 from lakehouse.runtime.process import MARK
 from lakehouse.runtime.server import LOOPBACK, Launch, Server, accepts, free_port
+from lakehouse.server_home import ServerHome, kafka_home
 from lakehouse.settings import Settings
 from specs.errors import Unavailable
 from specs.loader import load_specs
@@ -54,7 +54,7 @@ logger.start.level = info
 class Secured:
     """What a broker that asks for a login has beyond one that does not."""
 
-    home: KafkaHome
+    home: ServerHome
     broker_port: int
     """Where whoever has the brokers' key is let in."""
 

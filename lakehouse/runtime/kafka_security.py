@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lakehouse.kafka_access import MECHANISM
-from lakehouse.kafka_home import KafkaHome
+from lakehouse.server_home import ServerHome
 
 OWNER = "traffic-kafka"
 """Common name of the brokers' certificate. They know each other by it, over mutual TLS."""
@@ -16,7 +16,7 @@ def listener_protocols() -> str:
     return ",".join(f"{name}:{protocol}" for name, protocol in LISTENERS.items())
 
 
-def secure_properties(home: KafkaHome) -> dict[str, str]:
+def secure_properties(home: ServerHome) -> dict[str, str]:
     """Properties that let clients in by password over TLS, and brokers by their certificate.
 
     Nobody may do anything that no rule allows, but for whoever has the brokers' own key.

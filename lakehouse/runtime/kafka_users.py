@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
 )
 
 from lakehouse.kafka_grants import Grant
-from lakehouse.kafka_home import KafkaHome
+from lakehouse.server_home import ServerHome
 from specs.errors import Unavailable
 
 ITERATIONS = 8192
@@ -38,7 +38,7 @@ EVERY_RULE = AclBindingFilter(
 class KafkaDoor:
     """The brokers' own entrance, for whoever holds their key."""
 
-    def __init__(self, bootstrap: str, home: KafkaHome) -> None:
+    def __init__(self, bootstrap: str, home: ServerHome) -> None:
         """Use the key in ``home`` at ``bootstrap``, a listener that is for brokers."""
         self._bootstrap = bootstrap
         self._admin = AdminClient({

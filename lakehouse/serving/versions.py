@@ -13,7 +13,7 @@ from pyarrow.dataset import Dataset
 
 from lakehouse.commit import NOTE_KEY
 from lakehouse.location import Place, delta_table
-from lakehouse.tables import MOVES_PER_SNAPSHOT
+from lakehouse.table_snapshot import MOVES_PER_SNAPSHOT
 
 STREAM_JOB = "stream"
 FIRST_LOOK = 100

@@ -1,8 +1,8 @@
 """Where the embedded Trino keeps what its server and its clients share."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from lakehouse.server_home import ServerHome
 from lakehouse.settings import Settings
 
 CATALOG = "lake"
@@ -12,11 +12,8 @@ OWNER = "lakehouse"
 """The user that registers tables and owns views; like everybody it writes no rows."""
 
 
-@dataclass(frozen=True)
-class TrinoHome:
-    """One folder below the home folder of an installation."""
-
-    folder: Path
+class TrinoHome(ServerHome):
+    """Trino's folder below the home folder of an installation."""
 
     @property
     def configuration(self) -> Path:
@@ -34,23 +31,9 @@ class TrinoHome:
         return self.folder / "spill"
 
     @property
-    def keystore(self) -> Path:
-        """Private key and certificate of the server, PEM."""
-        return self.folder / "keystore.pem"
-
-    @property
-    def certificate(self) -> Path:
-        """The certificate that clients trust, PEM."""
-        return self.folder / "certificate.pem"
-
-    @property
     def hashes(self) -> Path:
         """A line ``user:bcrypt hash`` a user: what the server checks passwords by."""
         return self.folder / "passwords.db"
-
-    def password(self, user: str) -> Path:
-        """The user's password, which only this account can read."""
-        return self.folder / "passwords" / user
 
 
 def trino_home(settings: Settings) -> TrinoHome:

@@ -15,7 +15,8 @@ import pytest
 from lakehouse.audit import Check, proof
 from lakehouse.commit import Note
 from lakehouse.ledger import brought_forward
-from lakehouse.tables import EXPIRE, Lake
+from lakehouse.table_snapshot import EXPIRE
+from lakehouse.tables import Lake
 from specs.loader import Specs, load_specs
 from tests.audit.faults import (
     COLUMNS,

@@ -13,7 +13,8 @@ from lakehouse.bucket import S3Path, outage
 from lakehouse.commit import Note, Step
 from lakehouse.delta_log import LOG
 from lakehouse.location import place, write_whole
-from lakehouse.tables import MOVES_PER_SNAPSHOT, Lake, LakeTable
+from lakehouse.table_snapshot import MOVES_PER_SNAPSHOT
+from lakehouse.tables import Lake, LakeTable
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
 from tests.rows import metric, reading, table

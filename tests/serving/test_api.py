@@ -1,6 +1,7 @@
 """What the API answers over HTTP, from a city's real tables."""
 
 import json
+import re
 import urllib.request
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,9 +10,11 @@ import psutil
 import pytest
 
 from benchmarks.city_batches import CityBatches
+from lakehouse.artifacts import ROOT
 from lakehouse.journal import now
 from lakehouse.serving.keys import KeyStore
 from specs.loader import Specs
+from tests.pages import PAGES
 from tests.scraped import names_told
 from tests.serving.conftest import SEGMENTS, Api, served, until_ready
 
@@ -112,6 +115,17 @@ def test_errors_say_what_is_wrong(api: Api, path: str, status: int, said: str) -
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert said in answer.json["detail"]
     assert answer.json["status"] == status
+
+
+def test_whatever_the_pages_ask_is_answered(api: Api) -> None:
+    segment = api.get("/segments?limit=1").json["items"][0]["segment_id"]
+    asked = {
+        path for page in PAGES
+        for path in re.findall(r"http://127\.0\.0\.1:18000(/[^'\s)]*)", (ROOT / page).read_text())
+    }  # fmt: skip
+    assert len(asked) > 8
+    for path in asked - {"/events"}:  # that has no end; the tests below listen to it
+        assert api.get(path.replace("nyc_dot:4616337", segment)).status == 200, path
 
 
 def test_another_site_cannot_use_the_browser_to_read_it(api: Api) -> None:

@@ -13,9 +13,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from ingestion.topics import TopicAdmin
 from lakehouse.kafka_access import KafkaAccess
 from lakehouse.kafka_grants import EXPORTER, OPERATOR, SETUP, group_of
-from lakehouse.kafka_home import kafka_home
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.stack import running, up
+from lakehouse.server_home import kafka_home
 from lakehouse.services import kafka_access
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake

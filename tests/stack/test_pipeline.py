@@ -38,6 +38,7 @@ from lakehouse.tables import Lake, LakeTable
 from quality.refusal import BatchRefused
 from specs.errors import Fenced
 from specs.loader import Specs
+from tests.contract_reader import ContractReader
 from tests.edited_specs import edited_specs
 from tests.scraped import names_told
 
@@ -361,6 +362,17 @@ def versions_by_window(lake: Lake) -> Mapping[datetime, set[int]]:
     return found
 
 
+def assert_a_consumer_knows_the_table(lake: Lake, name: str, kafka: str, live: datetime) -> None:
+    """Whoever has only the topic and its contract holds what the table says since ``live``."""
+    topic = name.split(".")[1]
+    reader, table = ContractReader.of(topic), lake.table(name)
+    table.refresh()
+    told = reader.newest(reader.row(one.key(), one.value()) for one in messages(kafka, topic))
+    rows = reader.newest(table.read().to_pylist())
+    assert {key: rows[key] for key in told} == told
+    assert {key for key, row in rows.items() if row["window_start"] >= live} <= set(told)
+
+
 def test_readings_become_scores_of_the_champion_and_the_books_balance(
     city: City, servers: dict[str, str], tmp_path: Path
 ) -> None:
@@ -411,6 +423,8 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
     scored = lake.table(SCORES).read().to_pylist()
     assert {row["horizon_minutes"] for row in scored} == {15, 30, 60}
     assert all(0 <= row["congestion_probability"] <= 1 for row in scored)
+    for name in (SILVER, SCORES):
+        assert_a_consumer_knows_the_table(lake, name, servers["kafka"], live)
     told = messages(servers["kafka"], "congestion_scores")
     assert {json.loads(message.value() or b"")["model_version"] for message in told} == {
         first, second,

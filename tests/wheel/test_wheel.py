@@ -1,19 +1,14 @@
 """The wheel is whole: installed outside the repository, it has its data, specs and pins inside."""
 
 import json
-import os
-import subprocess
-import sys
-import sysconfig
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from lakehouse.artifacts import ROOT
+from tests.wheel.conftest import Installed
 
-SECONDS = 300.0
 NYC_LINKS = 138
 INSIDE = {
     "ingestion/data/nyc_dot/ATTRIBUTION.md", "ingestion/data/nyc_dot/links.parquet",
@@ -21,56 +16,6 @@ INSIDE = {
     "ingestion/data/nyc_dot/link_speed_2018-03-05_2018-03-18.parquet",
     "lakehouse/runtime/artifacts.yaml", "lakehouse/serving/static/index.html", "quality/docs.css",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Installed:
-    """An environment with the wheel in it, and a folder to work in, far from the repository."""
-
-    folder: Path
-    programs: Path
-
-    def run(self, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        away = {"PYTHONPATH", "VIRTUAL_ENV", "TRAFFIC_HOME"}
-        environment = {name: value for name, value in os.environ.items() if name not in away}
-        return subprocess.run(
-            [self.programs / program, *arguments], cwd=self.folder, env=environment,
-            capture_output=True, text=True, check=False, timeout=SECONDS,
-        )  # fmt: skip
-
-    def traffic(self, *arguments: str) -> str:
-        done = self.run("traffic", *arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
-def uv(*arguments: str) -> None:
-    command = [sys.executable, "-m", "uv", "--quiet", *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    uv("build", "--wheel", "--out-dir", str(folder))
-    (found,) = folder.glob("*.whl")
-    return found
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """A new environment: the wheel alone, and by reference the packages that uv.lock pins."""
-    folder = tmp_path_factory.mktemp("outside")
-    uv("venv", "--python", sys.executable, str(folder / "venv"))
-    python = folder / "venv" / "bin" / "python"
-    uv("pip", "install", "--no-deps", "--python", str(python), str(wheel))
-    (site,) = (folder / "venv").glob("lib/python*/site-packages")
-    # its own .pth files, and so our editable install, are not read from there
-    (site / "locked.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return Installed(folder, python.parent)
 
 
 def test_the_wheel_holds_what_the_program_reads_and_no_documents(wheel: Path) -> None:

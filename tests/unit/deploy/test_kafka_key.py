@@ -7,15 +7,15 @@ import pytest
 from cryptography import x509
 
 from lakehouse.deploy.kafka import HOSTS, keep_users, write_key
-from lakehouse.kafka_home import KafkaHome
 from lakehouse.runtime.kafka_security import OWNER
 from lakehouse.runtime.kafka_users import KafkaDoor
+from lakehouse.server_home import ServerHome
 from specs.errors import WrongInput
 from specs.loader import Specs
 
 
 def test_clients_are_given_the_certificate_and_not_the_key(tmp_path: Path) -> None:
-    home, trusted = KafkaHome(tmp_path / "kafka"), tmp_path / "trust"
+    home, trusted = ServerHome(tmp_path / "kafka"), tmp_path / "trust"
     write_key(home, trusted)
     assert [path.name for path in trusted.iterdir()] == ["certificate.pem"]
     assert b"PRIVATE" not in (trusted / "certificate.pem").read_bytes()
@@ -32,7 +32,7 @@ def test_clients_are_given_the_certificate_and_not_the_key(tmp_path: Path) -> No
 def test_a_user_without_a_password_is_named_before_kafka_is_asked(
     tmp_path: Path, specs: Specs
 ) -> None:
-    home = KafkaHome(tmp_path)
+    home = ServerHome(tmp_path)
     write_key(home, tmp_path / "trust")
     names = ("EXPORTER", "LANDER", "OPERATOR", "PRODUCER", "SETUP")
     given = {f"KAFKA_PASSWORD_{name}": "secret" for name in names}

@@ -1,7 +1,6 @@
 """Every kind of malformed record is refused by the rules of the specs; no good one is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -14,35 +13,9 @@ from ingestion.records import MALFORMED
 from ingestion.simulator import Simulation
 from ingestion.traffic_event import encode_events
 from specs.loader import Specs
+from tests.kafka_record import KafkaRecord
 
 NOW = datetime(2024, 5, 6, 7, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class FakeRecord:
-    """A Kafka message."""
-
-    raw_key: bytes | None
-    raw_value: bytes | None
-    number: int
-
-    def key(self) -> bytes | None:
-        return self.raw_key
-
-    def value(self) -> bytes | None:
-        return self.raw_value
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return self.number
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, round(NOW.timestamp() * 1000)
-
-    def headers(self) -> None:
-        return None
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +38,10 @@ def reasons(specs: Specs, simulation: Simulation) -> Callable[..., dict[int, lis
     segments = city_segments(simulation.city, source, table, 20).select(["segment_id", "source"])
 
     def judge(wire: list[tuple[bytes | None, bytes | None]]) -> dict[int, list[str]]:
-        records = [FakeRecord(key, value, number) for number, (key, value) in enumerate(wire)]
+        records = [
+            KafkaRecord(value, number, key, sent_ms=round(NOW.timestamp() * 1000))
+            for number, (key, value) in enumerate(wire)
+        ]
         dead = Judge(specs).judge(records, segments, NOW).dead.to_pylist()
         return {row["offset"]: row["rule_ids"] for row in dead}
 

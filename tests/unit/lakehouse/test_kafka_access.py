@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError
 
 from lakehouse.kafka_access import KafkaAccess, KafkaRefusal
 from lakehouse.kafka_grants import Grant, grants, users
-from lakehouse.kafka_home import kafka_home
+from lakehouse.server_home import kafka_home
 from lakehouse.services import kafka_access
 from lakehouse.settings import Settings
 from specs.errors import Unavailable, WrongInput

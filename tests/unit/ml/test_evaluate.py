@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ml.evaluate import Judged, eligible, judge, report
-from ml.examples import Observations
 from ml.grid import Rows
 from ml.measures import Forecast, Outcome
+from ml.observations import Observations
 from ml.report_data import EvaluatedTime, plain
 from ml.report_html import page
 from ml.train import fit

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from ml.columns import Floats
-from ml.examples import Observations
 from ml.features import features
 from ml.grid import Rows
 from ml.memory import Memory
 from ml.network import NetworkForecast
 from ml.network_fit import NetworkFits, fit_networks
+from ml.observations import Observations
 from tests.unit.ml.tables import FIRST, NO_NETWORK, SPECS, flat_memory, grid, ml_spec, segments
 
 DAYS = 24

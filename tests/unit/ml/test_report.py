@@ -12,9 +12,10 @@ def test_metrics_are_shown_with_the_skill_against_persistence() -> None:
             "model": {"brier": 0.06, "auroc": 0.95},
         }
     }
-    console = Console(file=StringIO(), width=100)
+    console = Console(file=StringIO(), width=80)
     console.print(metrics_table(metrics))
     assert isinstance(console.file, StringIO)
     lines = [line.replace("│", " ").split() for line in console.file.getvalue().splitlines()]
-    assert ["15", "min", "model", "0.060", "0.950", "0.250"] in lines
-    assert ["persistence", "0.080", "-", "0.000"] in lines
+    assert ["15", "min", "brier", "0.060", "0.080"] in lines
+    assert ["auroc", "0.950", "-"] in lines
+    assert ["brier_skill", "0.250", "0.000"] in lines

@@ -2,9 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ml.examples import ExampleSet, Observations, is_congested
+from ml.examples import ExampleSet
 from ml.features import targets_of
 from ml.grid import Rows
+from ml.observations import Observations, is_congested
 from ml.train import TrainedModel, train
 from specs.errors import WrongInput
 from tests.unit.ml.tables import (

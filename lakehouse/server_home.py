@@ -1,4 +1,4 @@
-"""Where the Kafka with a login keeps what its brokers and their clients share."""
+"""Where a server with a login keeps what it and its clients share."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +7,14 @@ from lakehouse.settings import Settings
 
 
 @dataclass(frozen=True)
-class KafkaHome:
+class ServerHome:
     """One folder below the home folder of an installation."""
 
     folder: Path
 
     @property
     def keystore(self) -> Path:
-        """Private key and certificate of the brokers, PEM: whoever has it may do everything."""
+        """Private key and certificate of the server, PEM: whoever has it may do everything."""
         return self.folder / "keystore.pem"
 
     @property
@@ -27,6 +27,6 @@ class KafkaHome:
         return self.folder / "passwords" / user
 
 
-def kafka_home(settings: Settings) -> KafkaHome:
+def kafka_home(settings: Settings) -> ServerHome:
     """Kafka's folder in this installation."""
-    return KafkaHome(settings.home / "kafka")
+    return ServerHome(settings.home / "kafka")
