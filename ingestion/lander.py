@@ -1,6 +1,5 @@
 """Kafka to bronze: fetch and judge one batch while the one before is committed."""
 
-import gc
 import logging
 import math
 import time
@@ -22,6 +21,7 @@ from ingestion.dead_letter_limit import DeadLetterBrake, flood
 from ingestion.decode import Record
 from ingestion.judge import Judge, Judged
 from ingestion.landing import Landed, Landing
+from lakehouse.collector import passing_over_what_is_loaded
 from lakehouse.jobs.gated import note_refusal
 from lakehouse.jobs.one_behind import OneBehind
 from lakehouse.journal import now
@@ -145,12 +145,10 @@ class Lander:
         self._land_until(lambda: stopped() or (self._caught_up() and self._all_landed()))
 
     def _land_until(self, is_done: Callable[[], bool]) -> None:
-        # What is loaded by now stays: else the thousands of messages of a batch have the collector
-        # walk Great Expectations' million objects, again and again (a quarter of our CPU).
-        gc.freeze()
-        while not is_done():
-            self._land_next()
-        self._finish()
+        with passing_over_what_is_loaded():
+            while not is_done():
+                self._land_next()
+            self._finish()
 
     def close(self) -> None:
         """Let the batch in hand end, write the books and leave the group."""

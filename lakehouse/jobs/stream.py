@@ -4,7 +4,6 @@ Spark sums up batch N + 1 while silver and gold take batch N. So Spark's checkpo
 ahead of the tables; a start brings them up to it from bronze.
 """
 
-import gc
 import logging
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.collector import passing_over_what_is_loaded
 from lakehouse.commit import Note
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.batch_note import BatchNote, keep, noted
@@ -181,11 +181,11 @@ class Stream:
             GateFailed: a batch was refused.
             Unavailable: a server did not answer.
         """
-        gc.freeze()  # as in the lander: what is loaded by now need not be walked again
         try:
-            while query.isActive and not (stopped() or self._tables_side.has_failed):
-                query.awaitTermination(POLL_SECONDS)  # type: ignore[arg-type]  # takes floats
-                beside()
+            with passing_over_what_is_loaded():
+                while query.isActive and not (stopped() or self._tables_side.has_failed):
+                    query.awaitTermination(POLL_SECONDS)  # type: ignore[arg-type]  # takes floats
+                    beside()
             failure = query.exception()
         finally:
             self._stop(query)

@@ -12,6 +12,7 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from lakehouse.logs import last_words
 from lakehouse.runtime import intent, process
 from lakehouse.runtime.airflow import AIRFLOW
 from lakehouse.runtime.kafka import KAFKA
@@ -48,8 +49,6 @@ FREE_BYTES = 10**9
 POLL_SECONDS = 0.2
 JOB_SECONDS = 60.0
 """How long a job may take for the batch in hand after it was asked to end."""
-
-QUOTED_LINES = 12
 
 State = Literal["up", "unresponsive", "dead", "stopped", "held"]
 
@@ -301,5 +300,5 @@ def _log(settings: Settings, server: Server) -> Path:
 
 def _quote(settings: Settings, server: Server) -> str:
     log = _log(settings, server)
-    lines = log.read_text(errors="replace").splitlines()[-QUOTED_LINES:]
-    return "\n".join((f"{log} ends with:", *lines)) if lines else f"{log} is empty"
+    said = last_words(log.read_text(errors="replace"))
+    return f"{log} ends with:\n{said}" if said else f"{log} is empty"

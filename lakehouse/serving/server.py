@@ -1,6 +1,5 @@
 """Runs the API: where it listens, who may ask, how it ends."""
 
-import gc
 import socket
 import time
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from lakehouse.collector import passing_over_what_is_loaded
 from lakehouse.metrics import Metrics
 from lakehouse.metrics.endpoint import exposed
 from lakehouse.serving.app import create_app
@@ -124,10 +124,12 @@ def serve(settings: Settings, specs: Specs) -> None:
     where = replace(where, port=bound.getsockname()[1])
     keys_are = "with a key" if where.needs_key else "without a key, on this machine only"
     told = f"live map and API at {where.url} ({keys_are})"
-    gc.freeze()  # what was imported stays; to look through it took the collector a quarter second
-    with exposed(
-        metrics, "api", port=settings.metrics_port, targets=settings.targets,
-        host=settings.metrics_host,
+    with (
+        passing_over_what_is_loaded(),
+        exposed(
+            metrics, "api", port=settings.metrics_port, targets=settings.targets,
+            host=settings.metrics_host,
+        ),
     ):  # fmt: skip
         _Server(config, follower, told).run(sockets=[bound])
 
