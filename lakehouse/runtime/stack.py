@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -131,11 +131,27 @@ def down(settings: Settings) -> list[str]:
         return []
     with only_one(settings.run):
         names = sorted({*process.records(settings.run), *process.members(settings.run)})
-        jobs = {server.name for server in OPTIONAL if server.is_job}.intersection(names)
-        process.stop(settings.run, jobs, grace_seconds=JOB_SECONDS)
-        process.stop(settings.run, set(names) - jobs)
+        _stop(settings, names)
         intent.forget(settings.run)
     return names
+
+
+def stop(settings: Settings, servers: Sequence[Server]) -> None:
+    """End these alone; they are still wanted, so `up` with ``heal`` starts them again.
+
+    Raises:
+        Unavailable: a process cannot be ended, or another ``up`` or ``down`` does not finish.
+    """
+    if servers:
+        with only_one(settings.run):
+            _stop(settings, [server.name for server in servers])
+
+
+def _stop(settings: Settings, names: Collection[str]) -> None:
+    """Jobs first, each in the time that a batch may take."""
+    jobs = {server.name for server in OPTIONAL if server.is_job}.intersection(names)
+    process.stop(settings.run, jobs, grace_seconds=JOB_SECONDS)
+    process.stop(settings.run, set(names) - jobs)
 
 
 def status(settings: Settings, servers: Sequence[Server] | None = None) -> list[Status]:
