@@ -13,13 +13,11 @@ from typing import Any, Self
 
 import psutil
 
-from lakehouse.logs import told
+from lakehouse.logs import last_words
 from specs.errors import Unavailable
 
 STOP_SECONDS = 60.0
 """How long a process may take for the batch in hand after it was asked to end."""
-
-QUOTED_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -156,10 +154,8 @@ class Child:
         return report_of(output)
 
     def _failure(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()[-QUOTED_LINES:]
-        return "\n".join(
-            (f"{self.name} ended with exit code {self.process.returncode}:", *map(told, lines))
-        )
+        said = last_words(self.log.read_text(errors="replace")) or "it said nothing"
+        return f"{self.name} ended with exit code {self.process.returncode}:\n{said}"
 
 
 def report_of(output: str) -> dict[str, Any]:

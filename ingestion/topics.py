@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from kafka import TopicPartition
-from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from ingestion.retry import patience_seconds, waits
@@ -107,12 +107,10 @@ class TopicAdmin:
         wanted = sorted(wanted_topics(specs))
         created = []
         for name in wanted:
-            kept = specs.ops.retention.get(f"topic:{name}")
-            configs = {"retention.ms": str(kept.days * MILLISECONDS_A_DAY)} if kept else {}
             options = {
                 "num_partitions": partitions,
                 "replication_factor": replicas,
-                "configs": configs,
+                "configs": _retention(specs, name),
             }
             if self._ask(partial(self._create, name, options)):
                 created.append(name)
@@ -125,6 +123,27 @@ class TopicAdmin:
         except TopicAlreadyExistsError:
             return False
         return True
+
+    def retain(self, specs: Specs) -> dict[str, int]:
+        """Have the topics that exist keep their messages as long as ``ops.yaml`` says now.
+
+        Returns:
+            Days by name, of every topic that it names.
+
+        Raises:
+            Unavailable: Kafka does not answer, or refuses.
+        """
+        wanted = {name: found for name in sorted(wanted_topics(specs))
+                  if (found := _retention(specs, name))}  # fmt: skip
+        topics = [ConfigResource(ConfigResourceType.TOPIC, name, each)
+                  for name, each in wanted.items()]  # fmt: skip
+        said = self._ask(
+            lambda: self._client.alter_configs(topics, raise_on_unknown=False, incremental=True)
+        )["topic"]
+        for name, answer in said.items():
+            if answer != "OK":
+                raise Unavailable(f"Kafka at {self._kafka}, topic {name}: {answer}")
+        return {name: specs.ops.retention[f"topic:{name}"].days for name in wanted}
 
     def offsets(self, topics: Iterable[str]) -> list[PartitionOffsets]:
         """Beginning and end of every partition of ``topics`` that exist, by topic and partition."""
@@ -165,6 +184,11 @@ class TopicAdmin:
     def _committed(self, group: str, place: Any) -> int | None:
         found = self._client.list_group_offsets({group: [place]})[group].get(place)
         return int(found.offset) if found is not None and found.offset >= 0 else None
+
+
+def _retention(specs: Specs, topic: str) -> dict[str, str]:
+    kept = specs.ops.retention.get(f"topic:{topic}")
+    return {"retention.ms": str(kept.days * MILLISECONDS_A_DAY)} if kept else {}
 
 
 def wanted_topics(specs: Specs) -> set[str]:

@@ -20,7 +20,7 @@ from lakehouse.audit import Check, balance
 from lakehouse.jobs.checkpoint import told_through
 from lakehouse.jobs.training import train_model
 from lakehouse.kafka_grants import OPERATOR, SETUP
-from lakehouse.logs import told
+from lakehouse.logs import last_words
 from lakehouse.runtime import stack
 from lakehouse.services import kafka_access
 from lakehouse.settings import Settings
@@ -85,8 +85,7 @@ class Processes:
         for name, process in self._running.items():
             if process.poll():
                 log = self._settings.log / f"{name}.log"
-                last = log.read_text().strip().splitlines()[-1:] or ["nothing in its log"]
-                said = told(last[0])
+                said = last_words(log.read_text(errors="replace")) or "nothing in its log"
                 raise Unavailable(f"`traffic {name}` ended with {process.returncode}: {said}")
 
     def result(self, name: str) -> dict[str, Any]:

@@ -12,7 +12,10 @@ EXPORTER, OPERATOR, SETUP = "exporter", "operator", "setup"
 what makes the topics."""
 
 Kind = Literal["topic", "group"]
-Operation = Literal["create", "describe", "read", "write"]
+Operation = Literal["alter_configs", "create", "describe", "read", "write"]
+
+
+SETTING_UP: tuple[Operation, ...] = ("alter_configs", "create", "describe")
 
 
 @dataclass(frozen=True, order=True)
@@ -56,7 +59,7 @@ def grants(specs: Specs) -> set[Grant]:
         for name in (topic.topic, topic.dead_letter_topic):
             found.add(Grant(EXPORTER, "topic", name, "describe"))
             found.add(Grant(OPERATOR, "topic", name, "read"))
-            found.update(Grant(SETUP, "topic", name, does) for does in ("create", "describe"))
+            found.update(Grant(SETUP, "topic", name, does) for does in SETTING_UP)
             if topic.table is not None:
                 found.add(Grant(OPERATOR, "topic", name, "write"))
         for reader in readers:

@@ -20,6 +20,10 @@ OURS = ("benchmarks", "ingestion", "lakehouse", "ml", "quality", "specs")
 """Packages whose events are told; of others' only warnings and worse."""
 
 MASK = "***"
+QUOTED_LINES = 12
+_BINDINGS_OWN = re.compile(r"nanobind: | - (leaked|\.\.\. skipped)|See https://nanobind")
+"""What DuckDB's binding says at an interpreter's end of objects that it did not free."""
+
 _LOGIN_IN_URL = re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*(?=@)")
 _SECRET_NAME = r"[a-z0-9_-]*(?:password|passwd|secret|token|api[_-]?key|authorization)"  # noqa: S105
 _SECRET_VALUE = re.compile(
@@ -94,11 +98,37 @@ def _write_to(stream: TextIO, formatter: logging.Formatter) -> None:
     logging.getLogger().handlers[:] = [handler]
 
 
-def told(line: str) -> str:
-    """The event of a line that `JsonLine` wrote, with its exception; any other line as it is."""
+def last_words(log: str) -> str:
+    """What a process said last, for a person.
+
+    Args:
+        log: all that it said, of a job or of any program.
+
+    Returns:
+        The last `QUOTED_LINES` lines, before them the last error where it is none of these; an
+        event and its exception in the place of its JSON. Empty where nothing was said.
+    """
+    lines = [line for line in log.splitlines() if line.strip() and not _BINDINGS_OWN.match(line)]
+    before, quoted = lines[:-QUOTED_LINES], lines[-QUOTED_LINES:]
+    if not any(map(_is_error, quoted)):
+        quoted = [*filter(_is_error, before)][-1:] + quoted
+    return "\n".join(map(_told, quoted))
+
+
+def _is_error(line: str) -> bool:
+    return _event(line).get("level") == "error"
+
+
+def _event(line: str) -> dict[str, Any]:
+    """What `JsonLine` wrote; nothing of another line."""
     try:
         found = json.loads(line)
-        said = [str(found[name]) for name in ("event", "exception") if name in found]
-    except (ValueError, TypeError):
-        return line
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _told(line: str) -> str:
+    found = _event(line)
+    said = [str(found[name]) for name in ("event", "exception") if name in found]
     return "\n".join(said) or line

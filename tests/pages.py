@@ -34,6 +34,7 @@ class Block:
     """One fenced block of a page."""
 
     page: str
+    section: str
     line: int
     language: str
     text: str
@@ -47,11 +48,16 @@ class Block:
 def blocks_of(page: str, text: str) -> list[Block]:
     return [
         Block(
-            page, text[: found.start("language")].count("\n") + 1, found["language"],
-            found["text"], found["mark"], found["argument"] or "",
+            page, _section(text[: found.start()]), text[: found.start("language")].count("\n") + 1,
+            found["language"], found["text"], found["mark"], found["argument"] or "",
         )
         for found in BLOCK.finditer(text)
     ]  # fmt: skip
+
+
+def _section(before: str) -> str:
+    """The heading that a block stands under; empty above the first."""
+    return before.rpartition("\n## ")[2].partition("\n")[0] if "\n## " in before else ""
 
 
 def blocks(page: str) -> list[Block]:

@@ -95,7 +95,7 @@ def produce_simulate(  # noqa: PLR0913, PLR0917  (each is an option)
     until they are registered. --seed decides incidents, noise and disturbance.
     """
     from ingestion.city import simulated_city
-    from ingestion.disturbance import Disturbance, disturb
+    from ingestion.disturbance import Disturbance, disturb, gathered
     from ingestion.pacing import Schedule
     from ingestion.simulator import Simulation
     from specs.loader import load_specs
@@ -114,7 +114,8 @@ def produce_simulate(  # noqa: PLR0913, PLR0917  (each is an option)
     schedule = Schedule() if unpaced else Schedule(speedup)
     water = specs.transforms.watermark_seconds
     disturbance = Disturbance(late, duplicate, malformed, water, seed)
-    records = disturb(simulation.readings(seconds), disturbance)
+    readings = simulation.readings(seconds)
+    records = disturb(gathered(readings) if unpaced else readings, disturbance)
     _produce(specs, records, schedule, bootstrap, as_json=as_json)
 
 

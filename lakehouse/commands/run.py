@@ -27,7 +27,6 @@ def _reconciliation(
     Late readings are reconciled; with every window `ModelGuard` looks what came of the scores, and
     from time to time Prometheus is told how far the readings lie from what the model knows.
     """
-    import logging
     from functools import partial
 
     from lakehouse.jobs.bronze_panes import BronzePanes
@@ -39,7 +38,6 @@ def _reconciliation(
     from lakehouse.publish import KafkaPublisher
     from lakehouse.services import kafka_access, mlflow_uri
     from lakehouse.tables import Lake
-    from specs.errors import Unavailable
     from specs.loader import load_specs
 
     lake = Lake(settings.lake, load_specs(), metrics)
@@ -52,15 +50,9 @@ def _reconciliation(
         lambda: GoldRecompute(lake, models.model, publisher),
     )  # fmt: skip
 
-    def judge() -> None:
-        try:
-            guard.look()
-        except Unavailable as error:
-            logging.getLogger(__name__).warning("%s; the champion stays", error)
-
     window = lake.specs.transforms.primary.size_seconds
     return doing(
-        Chore(judge, every_seconds=window),
+        Chore(guard.look, every_seconds=window),
         Chore(reconciler.reconcile, every_seconds=settings.reconcile_seconds),
         Chore(
             partial(watch_drift, lake, models),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from lakehouse.runtime.server import Server
     from lakehouse.runtime.stack import Status
+    from lakehouse.settings import Settings
 
 
 With = Annotated[
@@ -29,9 +30,13 @@ Heal = Annotated[
         "--heal", help="Every server that was started before too; restart what does not answer."
     ),
 ]
+Restart = Annotated[
+    list[str] | None,
+    typer.Option("--restart", help="End this one first, by its name in `status`; repeatable."),
+]
 
 
-def up(extra: With = None, heal: Heal = False) -> None:
+def up(extra: With = None, heal: Heal = False, restart: Restart = None) -> None:
     """Start the servers; those that run already are left alone."""
     from lakehouse.runtime import stack
     from lakehouse.settings import Settings
@@ -39,10 +44,12 @@ def up(extra: With = None, heal: Heal = False) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):  # clean up like after Ctrl-C
         signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
     settings = Settings()
-    wanted = [*stack.SERVERS, *_optional(extra or ())]
+    anew = _started(settings, restart or ())
+    wanted = [*stack.SERVERS, *_optional(extra or ()), *anew]
     if heal:
         wanted = stack.others(settings, (*wanted, *stack.present(settings)))
-    _print(stack.up(settings, wanted, heal=heal))
+    stack.stop(settings, anew)
+    _print(stack.up(settings, list(dict.fromkeys(wanted)), heal=heal))
 
 
 def down() -> None:
@@ -78,6 +85,17 @@ def _optional(names: "Sequence[str]") -> "Sequence[Server]":
         if name not in GROUPS:
             raise WrongInput(f"no server {name!r}; there are {', '.join(GROUPS)}")
     return [server for name in dict.fromkeys(names) for server in GROUPS[name]]
+
+
+def _started(settings: "Settings", names: "Sequence[str]") -> "Sequence[Server]":
+    from lakehouse.runtime.stack import present
+    from specs.errors import WrongInput
+
+    known = {server.name: server for server in present(settings)}
+    for name in names:
+        if name not in known:
+            raise WrongInput(f"{name!r} was not started here; there are {', '.join(known)}")
+    return [known[name] for name in names]
 
 
 def _print(found: "Sequence[Status]") -> None:

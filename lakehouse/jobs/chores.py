@@ -1,8 +1,13 @@
 """What a process does on timers of their own, between other things."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from specs.errors import Unavailable
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,11 @@ class Chore:
 
 
 def doing(*chores: Chore, clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
-    """A function that, called often, does each chore when it is due; ``clock`` tells seconds."""
+    """A function that, called often, does each chore when it is due; ``clock`` tells seconds.
+
+    One that cannot be done, since a server is away or others kept committing before it, waits for
+    its next time: what it is done beside goes on. Whatever else it raises is raised.
+    """
     began = clock()
     due = [
         began + (one.every_seconds if one.first_seconds is None else one.first_seconds)
@@ -31,7 +40,10 @@ def doing(*chores: Chore, clock: Callable[[], float] = time.monotonic) -> Callab
     def do_what_is_due() -> None:
         for place, one in enumerate(chores):
             if clock() >= due[place]:
-                one.do()
+                try:
+                    one.do()
+                except Unavailable as error:
+                    log.warning("%s; tried again in %g s", error, one.every_seconds)
                 due[place] = clock() + one.every_seconds
 
     return do_what_is_due

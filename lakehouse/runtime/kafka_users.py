@@ -26,6 +26,7 @@ ITERATIONS = 8192
 PATIENCE_SECONDS = 30.0
 KINDS = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP}
 OPERATIONS = {
+    "alter_configs": AclOperation.ALTER_CONFIGS,
     "create": AclOperation.CREATE, "describe": AclOperation.DESCRIBE, "read": AclOperation.READ,
     "write": AclOperation.WRITE,
 }  # fmt: skip

@@ -3,9 +3,8 @@
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from lakehouse.logs import last_words
 from specs.errors import Unavailable
-
-QUOTED_LINES = 12
 
 
 def run_program(
@@ -30,6 +29,6 @@ def run_program(
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{name} has not ended after {seconds:g} s") from error
     if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-QUOTED_LINES:]
-        raise Unavailable("\n".join((f"{name} failed:", *last)))
+        said = last_words(done.stderr) or last_words(done.stdout)
+        raise Unavailable(f"{name} failed:\n{said}")
     return done.stdout

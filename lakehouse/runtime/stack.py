@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from lakehouse.logs import last_words
 from lakehouse.runtime import intent, process
 from lakehouse.runtime.airflow import AIRFLOW
 from lakehouse.runtime.kafka import KAFKA
@@ -48,8 +49,6 @@ FREE_BYTES = 10**9
 POLL_SECONDS = 0.2
 JOB_SECONDS = 60.0
 """How long a job may take for the batch in hand after it was asked to end."""
-
-QUOTED_LINES = 12
 
 State = Literal["up", "unresponsive", "dead", "stopped", "held"]
 
@@ -132,11 +131,27 @@ def down(settings: Settings) -> list[str]:
         return []
     with only_one(settings.run):
         names = sorted({*process.records(settings.run), *process.members(settings.run)})
-        jobs = {server.name for server in OPTIONAL if server.is_job}.intersection(names)
-        process.stop(settings.run, jobs, grace_seconds=JOB_SECONDS)
-        process.stop(settings.run, set(names) - jobs)
+        _stop(settings, names)
         intent.forget(settings.run)
     return names
+
+
+def stop(settings: Settings, servers: Sequence[Server]) -> None:
+    """End these alone; they are still wanted, so `up` with ``heal`` starts them again.
+
+    Raises:
+        Unavailable: a process cannot be ended, or another ``up`` or ``down`` does not finish.
+    """
+    if servers:
+        with only_one(settings.run):
+            _stop(settings, [server.name for server in servers])
+
+
+def _stop(settings: Settings, names: Collection[str]) -> None:
+    """Jobs first, each in the time that a batch may take."""
+    jobs = {server.name for server in OPTIONAL if server.is_job}.intersection(names)
+    process.stop(settings.run, jobs, grace_seconds=JOB_SECONDS)
+    process.stop(settings.run, set(names) - jobs)
 
 
 def status(settings: Settings, servers: Sequence[Server] | None = None) -> list[Status]:
@@ -301,5 +316,5 @@ def _log(settings: Settings, server: Server) -> Path:
 
 def _quote(settings: Settings, server: Server) -> str:
     log = _log(settings, server)
-    lines = log.read_text(errors="replace").splitlines()[-QUOTED_LINES:]
-    return "\n".join((f"{log} ends with:", *lines)) if lines else f"{log} is empty"
+    said = last_words(log.read_text(errors="replace"))
+    return f"{log} ends with:\n{said}" if said else f"{log} is empty"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 from lakehouse.runtime import airflow, process
 from lakehouse.runtime.airflow import AIRFLOW, PROGRAMS
 from lakehouse.runtime.airflow_api import AirflowApi
+from lakehouse.runtime.server import Launch
 from lakehouse.runtime.stack import endpoints, running, up
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
@@ -34,7 +36,8 @@ LATE = timedelta(hours=10, seconds=7)
 STREAMED = (datetime(2024, 5, 8, tzinfo=UTC), datetime(2024, 5, 10, tzinfo=UTC))
 """Two whole days that are streamed with a model."""
 
-COMMANDS = Path(__file__).with_name("airflow_commands.py")
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[1]
 COMMAND_SECONDS = 600.0
 
 
@@ -49,23 +52,18 @@ class Lakehouse:
 
     def traffic(self, *arguments: str) -> str:
         """What a command of ours prints."""
-        return _ran([sys.executable, "-m", "lakehouse", *arguments], self.settings.environment())
+        return _ran([str(program(self.settings)), *arguments], self.settings.environment())
 
     def airflow(self, *arguments: str) -> str:
         """What a command of Airflow prints."""
         with socket.socket(socket.AF_UNIX) as door:
             door.settimeout(COMMAND_SECONDS)
-            door.connect(self.commands)
+            door.connect(str(door_of(self.settings, "airflow")))
             door.sendall(json.dumps(arguments).encode() + b"\n")
             with door.makefile() as answer:
                 said = answer.read()
         assert said.endswith('\n{"status": 0}\n'), f"airflow {arguments}\n{said[-9000:]}"
         return said
-
-    @property
-    def commands(self) -> str:
-        """Where `airflow_commands.py` listens."""
-        return str(self.settings.run / "commands.sock")
 
     @property
     def url(self) -> str:
@@ -126,29 +124,59 @@ def lakehouse(tmp_path_factory: pytest.TempPathFactory, specs: Specs) -> Iterato
     )
     with running(settings):
         made = Lakehouse(settings, specs)
-        with ThreadPoolExecutor(1) as beside:
+        ours = {**settings.environment(), "PYTHONPATH": str(ROOT)}
+        with (
+            _answered(settings, "traffic", sys.executable, ours),
+            ThreadPoolExecutor(1) as beside,
+        ):
             history = beside.submit(_stream_history, made)
             with redirect_stderr(made.said):
-                up(settings, [AIRFLOW])
-            with _commands(made):
+                up(settings, [replace(AIRFLOW, prepare=_prepare)])
+            airflows = _warm(settings, int(made.url.rpartition(":")[2]))
+            with _answered(settings, "airflow", str(PROGRAMS / "python"), airflows):
                 history.result()
                 yield made
     assert process.members(settings.run) == {}, "`traffic down` leaves nothing behind"
 
 
+def door_of(settings: Settings, name: str) -> Path:
+    """Where the commands of `airflow` or `traffic` are answered."""
+    return settings.run / f"{name}.sock"
+
+
+def program(settings: Settings) -> Path:
+    """What runs our commands in processes that are warm."""
+    path = settings.run / "traffic"
+    if not path.exists():
+        real = Path(sys.executable).with_name("traffic")
+        command = [sys.executable, "-SE", str(FOLDER / "warm_traffic.py"), str(real)]
+        words = shlex.join([*command, str(door_of(settings, "traffic"))])
+        path.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        path.chmod(0o755)
+    return path
+
+
+def _warm(settings: Settings, port: int) -> dict[str, str]:
+    """Airflow's environment, where tasks run our commands by `program`."""
+    return {**airflow.environment(settings, port), "TRAFFIC_PROGRAM": str(program(settings))}
+
+
+def _prepare(settings: Settings, port: int) -> Launch:
+    return replace(AIRFLOW.prepare(settings, port), environment=_warm(settings, port))
+
+
 @contextmanager
-def _commands(lakehouse: Lakehouse) -> Iterator[None]:
-    """Have Airflow's commands answered."""
-    port = int(lakehouse.url.rpartition(":")[2])
-    log = lakehouse.settings.log / "airflow_commands.log"
+def _answered(
+    settings: Settings, name: str, python: str, environment: Mapping[str, str]
+) -> Iterator[None]:
+    """Have these commands answered, by ``NAME_commands.py``."""
+    door, log = door_of(settings, name), settings.log / f"{name}_commands.log"
+    command = [python, "-P", str(FOLDER / f"{name}_commands.py"), str(door)]
     with log.open("w") as said:
-        server = subprocess.Popen(
-            [str(PROGRAMS / "python"), "-P", str(COMMANDS), lakehouse.commands],
-            env=airflow.environment(lakehouse.settings, port), stdout=said, stderr=said,
-        )  # fmt: skip
+        server = subprocess.Popen(command, env=dict(environment), stdout=said, stderr=said)
     try:
         deadline = time.monotonic() + COMMAND_SECONDS
-        while not Path(lakehouse.commands).exists():
+        while not door.exists():
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)

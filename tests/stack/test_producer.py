@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource
 from typer.testing import CliRunner
 
 from ingestion.city import simulated_city
@@ -25,6 +27,7 @@ from lakehouse.commands.topic import app as topic_commands
 from specs.errors import Unavailable
 from specs.loader import Specs
 from specs.ops import Retry
+from tests.edited_specs import edited_specs
 
 Wire = tuple[bytes | None, bytes | None]
 
@@ -32,12 +35,21 @@ pytestmark = pytest.mark.stack
 
 SHORT = Retry(attempts=2, first_wait_seconds=0.2, wait_factor=1, max_wait_seconds=1)
 
+A_DAY_MS = 86_400_000
+
 
 @pytest.fixture
 def admin(kafka: str, specs: Specs) -> Iterator[TopicAdmin]:
     with TopicAdmin(kafka, specs.ops.retries.unavailable) as found:
         found.create(specs)
         yield found
+
+
+def kept_ms(kafka: str, topic: str) -> int:
+    """How long Kafka keeps the records of a topic."""
+    client = AdminClient({"bootstrap.servers": kafka})
+    (asked,) = client.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]).values()
+    return int(asked.result(20)["retention.ms"].value)
 
 
 def records(specs: Specs, seconds: float) -> Records:
@@ -76,6 +88,18 @@ def test_creating_topics_twice_creates_them_once(admin: TopicAdmin, specs: Specs
     assert partitions >= {
         (name, p) for name in wanted_topics(specs) for p in range(DEFAULT_PARTITIONS)
     }
+
+
+def test_topics_keep_their_records_as_long_as_the_specs_say_now(
+    kafka: str, admin: TopicAdmin, specs: Specs, tmp_path: Path
+) -> None:
+    edit = ("ops.yaml", "topic:traffic_event: {days: 7}", "topic:traffic_event: {days: 3}")
+    assert kept_ms(kafka, "traffic_event") == 7 * A_DAY_MS
+    days = admin.retain(edited_specs(tmp_path, edit))
+    assert (days["traffic_event"], days["segment_metric"]) == (3, 1)
+    assert kept_ms(kafka, "traffic_event") == 3 * A_DAY_MS
+    admin.retain(specs)
+    assert kept_ms(kafka, "traffic_event") == 7 * A_DAY_MS
 
 
 def test_every_record_is_delivered_as_it_was_and_in_order_of_its_key(

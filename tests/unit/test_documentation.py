@@ -16,9 +16,25 @@ from tests.pages import fault_of as fault_of_block
 
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
-SHELLS_OWN = {">", "2>&1", "|", "&", "&&"}
+SHELLS_OWN = {">", "2>&1", "|", "||", "&", "&&"}
 TYPED = r"^({program} (?:[^\n\"\\]|\\.|\\\n|\"[^\"]*\")*)$"
 """A line of a block, with those that a quote or a backslash adds to it."""
+
+
+RUNBOOK = "docs/operations.md"
+UNTYPED = {"bench freshness", "bench api", "metrics serve"}
+"""Two measure for minutes; the exporter is what `traffic up --with monitoring` starts."""
+
+
+def asked(line: str) -> tuple[str, set[str]]:
+    """Names and options of a command of ours."""
+    words = list(takewhile(lambda word: word not in SHELLS_OWN, shlex.split(line, comments=True)))
+    command, names = get_command(app), []
+    for word in words[1:]:
+        if word in getattr(command, "commands", {}):
+            command = command.commands[word]  # type: ignore[attr-defined]
+            names.append(word)
+    return " ".join(names), {word for word in words if word[:2] == "--"}
 
 
 def fault_of(line: str) -> str | None:
@@ -30,7 +46,10 @@ def fault_of(line: str) -> str | None:
         if not words or words[0] not in command.commands:
             return f"no command {words[:1]}"
         command = command.commands[words.pop(0)]
-    options = {name: one for one in command.params for name in one.opts if name[:1] == "-"}
+    options = {
+        name: one
+        for one in command.params for name in (*one.opts, *one.secondary_opts) if name[:1] == "-"
+    }  # fmt: skip
     places = sum(1 for one in command.params if not any(name[:1] == "-" for name in one.opts))
     while words:
         word = words.pop(0)
@@ -66,6 +85,19 @@ def test_commands_are_found_and_wrong_ones_are_told() -> None:
     assert len(commands((ROOT / "docs/operations.md").read_text(), "traffic")) > 20
     for absent in ("traffic lands", "traffic model trian", "traffic up --wiht x", "traffic land 7"):
         assert fault_of(absent) is not None, absent
+
+
+def test_what_the_runbook_says_to_type_is_typed_by_some_test() -> None:
+    typed = [
+        asked(line)
+        for page in PAGES for block in blocks(page) if block.mark in {"run", "see"}
+        for line in commands(block.text, "traffic")
+    ]  # fmt: skip
+    assert len(typed) > 40
+    for line in sorted(commands((ROOT / RUNBOOK).read_text(), "traffic")):
+        name, options = asked(line)
+        is_typed = any(name == one and options <= given for one, given in typed)
+        assert is_typed or name in UNTYPED, line
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -29,7 +29,8 @@ ACTS = {
 """Commands that change or start something. All others read or report, and take `--json`."""
 
 NEEDS_SERVERS = {
-    "audit", "sql", "topic create", "topic list", "produce replay", "produce simulate",
+    "audit", "sql", "topic create", "topic list", "topic retain",
+    "produce replay", "produce simulate",
     "model train", "model show", "model due", "model quality", "model compare", "model promote",
     "model rollback", "model refresh", "model evaluate", "superset check", "backup", "restore",
 }  # fmt: skip

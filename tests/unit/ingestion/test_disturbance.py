@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingestion.disturbance import Disturbance, disturb
+from ingestion.disturbance import GATHERED_ROWS, Disturbance, disturb, gathered
 from ingestion.records import KINDS, Records, Truth, joined
 from specs.errors import WrongInput
 
@@ -75,6 +75,14 @@ def test_the_same_seed_gives_the_same_bytes_however_readings_are_batched(
     whole = everything([events], disturbance)
     split = [events.slice(at, size) for at in range(0, 600, size)]
     assert wire(everything(split, disturbance)) == wire(whole)
+
+
+def test_readings_are_gathered_in_order_and_none_is_held_back(make_events: MakeEvents) -> None:
+    small = [make_events(700, first=700 * number) for number in range(4)]
+    sizes = [batch.num_rows for batch in gathered(small)]
+    assert (sizes, GATHERED_ROWS) == ([2100, 700], 2000)
+    assert pa.Table.from_batches(gathered(small)) == pa.Table.from_batches(small)
+    assert list(gathered([])) == []
 
 
 def test_another_seed_gives_other_bytes(make_events: MakeEvents) -> None:

@@ -74,7 +74,7 @@ def test_each_service_is_granted_what_its_topics_need_and_no_more(specs: Specs) 
         for topic in ("segment_metric", "congestion_scores") for tail in ("", "_dlq")
     }  # fmt: skip
     assert {does for _, does in of("exporter")} == {"describe"}
-    assert {does for _, does in of("setup")} == {"create", "describe"}
+    assert {does for _, does in of("setup")} == {"alter_configs", "create", "describe"}
     assert ("traffic_event", "write") not in of("operator")
     assert Grant("operator", "topic", "segment_metric", "write") in found
 

@@ -5,6 +5,7 @@ import json
 import logging
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,11 +75,50 @@ def test_an_event_is_one_json_object_on_one_line() -> None:
     assert first["at"].endswith("+00:00")
     assert second["level"] == "warning"
     assert third["exception"].startswith("Traceback")
-    event, *traceback = logs.told(stream.getvalue().splitlines()[2]).splitlines()
-    assert event == "failed"
+
+
+def test_the_last_words_of_a_process_are_read_by_a_person() -> None:
+    stream = io.StringIO()
+    logs.tell_events(stream)
+    leaky(logging.getLogger("ingestion.lander"))
+    _, asked, event, *traceback = logs.last_words("a line\n\n" + stream.getvalue()).splitlines()
+    assert (asked, event.partition(" ")[0]) == ("asked http://***@host/path", "header")
+    assert traceback[0] == "failed"
     assert "ValueError" in traceback[-1]
-    for line in ("no JSON", "7", '{"level": "info"}'):
-        assert logs.told(line) == line
+    for line in ("no JSON", "7", "[7]", '{"level": "info"}'):
+        assert logs.last_words(line) == line
+    assert logs.last_words("\n") == ""
+
+
+def test_the_last_words_are_not_those_of_libraries_that_clean_up() -> None:
+    error = '{"level": "error", "event": "the disk is full"}'
+    old = '{"level": "error", "event": "an outcome was refused"}'
+    leaks = [
+        "nanobind: leaked 27 instances!",
+        ' - leaked instance 0x55c3859e9ce0 of type "_duckdb._sqltypes.DuckDBPyType"',
+        " - ... skipped remainder", "nanobind: leaked 111 functions!",
+        ' - leaked function "close"', "nanobind: this is likely caused by a reference counting"
+        " issue in the binding code.", "See https://nanobind.readthedocs.io/en/latest/refleaks.html",
+    ]  # fmt: skip
+    noise = [f"WARN SparkContext {number}" for number in range(40)]
+    told = logs.last_words("\n".join([old, error, *noise, *leaks])).splitlines()
+    assert told == ["the disk is full", *noise[-logs.QUOTED_LINES :]]
+    told = logs.last_words("\n".join([old, *noise, error, *leaks])).splitlines()
+    assert told == [*noise[1 - logs.QUOTED_LINES :], "the disk is full"]
+
+
+def test_a_process_that_ends_complains_of_nothing_that_it_kept() -> None:
+    program = """
+        import duckdb
+        from lakehouse.collector import keep_loaded
+        keep_loaded()
+        raise SystemExit(7)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (7, "")
 
 
 def test_a_command_that_a_person_waits_for_says_only_what_is_wrong() -> None:

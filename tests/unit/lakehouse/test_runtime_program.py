@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.runtime.program import QUOTED_LINES, run_program
+from lakehouse.logs import QUOTED_LINES
+from lakehouse.runtime.program import run_program
 from lakehouse.runtime.secret_file import keep_secret
 from specs.errors import Unavailable
 

@@ -16,7 +16,7 @@ import pytest
 
 from lakehouse.runtime import intent, process
 from lakehouse.runtime.server import Launch, Server, accepts
-from lakehouse.runtime.stack import down, endpoints, others, running, status, up
+from lakehouse.runtime.stack import down, endpoints, others, running, status, stop, up
 from lakehouse.settings import Settings
 from specs.errors import Unavailable
 from tests.tiny_server import DEAF, FAILING, SLEEP, TINY, python
@@ -70,6 +70,19 @@ def test_up_repairs_what_was_killed(settings: Settings) -> None:
     (after,) = up(settings, [TINY])
     assert after.state == "up"
     assert after.pid != before.pid
+
+
+def test_one_that_is_stopped_alone_is_started_anew_and_the_others_go_on(
+    settings: Settings,
+) -> None:
+    other = dataclasses.replace(TINY, name="other")
+    first, second = up(settings, [TINY, other])
+    stop(settings, [other])
+    assert [server.state for server in status(settings, [TINY, other])] == ["up", "stopped"]
+    assert intent.wanted(settings.run) == {"tiny", "other"}
+    again, anew = up(settings, [TINY, other])
+    assert again.pid == first.pid
+    assert anew.pid != second.pid
 
 
 def test_a_server_that_hangs_is_unresponsive(settings: Settings) -> None:
