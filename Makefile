@@ -22,7 +22,7 @@ install: .venv/installed  ## install the locked dependencies into .venv
 demo: install  ## the whole lakehouse on two weeks of New York traffic
 	$(TRAFFIC) demo
 
-lint: install  ## style, types, import rules, specs and the files made of them, secrets
+lint: install  ## style, types, import rules, specs and the files made of them, workflows, secrets
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -30,6 +30,7 @@ lint: install  ## style, types, import rules, specs and the files made of them, 
 	$(TRAFFIC) specs check
 	$(TRAFFIC) specs build --check
 	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml --severity-level medium $(SCANNED)
+	.venv/bin/zizmor --offline --no-progress --quiet .github
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files 'uv\.lock$$|(artifacts|pins)\.yaml$$'
 
 test-quick: install  ## tests without a JVM that take no seconds, under a minute in all
@@ -43,10 +44,12 @@ test-stack: install  ## tests on the real servers
 
 VERSITYGW ?= v1.8.0
 
+# Debian 12's Go is too old for it.
 .venv/bin/versitygw: | .venv/installed
-	GOBIN="$(CURDIR)/.venv/bin" go install "github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)"
+	command -v go > /dev/null || .venv/bin/uv sync --quiet --frozen --inexact --group go
+	PATH="$$PATH:$(CURDIR)/.venv/bin" GOBIN="$(CURDIR)/.venv/bin" go install "github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)"
 
-test-s3: install .venv/bin/versitygw  ## the whole pipeline on a bucket of a real S3 server, killed in the middle; needs Go
+test-s3: install .venv/bin/versitygw  ## the whole pipeline on a bucket of a real S3 server, killed in the middle
 	$(RUN) pytest tests/s3
 
 test-cluster: install  ## the stream on a Spark cluster of two workers; worker, lander and driver are killed
