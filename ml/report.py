@@ -10,18 +10,19 @@ from ml.train import Metrics
 def metrics_table(metrics: Metrics) -> Table:
     """Lay out ``metrics[horizon_minutes][forecaster][metric]``: a row a metric, by horizon.
 
-    The last row of a horizon is the Brier skill: the share of persistence's Brier score that a
-    forecaster takes away (Murphy 1973).
+    The Brier skill is one more: the share of persistence's Brier score that a forecaster takes
+    away (Murphy 1973).
     """
     forecasters = sorted(
         {name for one in metrics.values() for name in one}, key=lambda name: (name != "model", name)
     )
-    table = Table("horizon", "metric")
+    table = Table("horizon")
+    table.add_column("metric", no_wrap=True)
     for forecaster in forecasters:
         table.add_column(forecaster.replace("_", " "), justify="right")
     for horizon, measured in sorted(metrics.items()):
         by_forecaster = {name: _with_skill(measured, name) for name in measured}
-        names = list(dict.fromkeys(name for one in by_forecaster.values() for name in one))
+        names = sorted({name for one in by_forecaster.values() for name in one})
         for position, name in enumerate(names):
             values = [by_forecaster.get(forecaster, {}).get(name) for forecaster in forecasters]
             shown = ["-" if value is None else f"{value:.3f}" for value in values]

@@ -16,6 +16,6 @@ def test_metrics_are_shown_with_the_skill_against_persistence() -> None:
     console.print(metrics_table(metrics))
     assert isinstance(console.file, StringIO)
     lines = [line.replace("│", " ").split() for line in console.file.getvalue().splitlines()]
-    assert ["15", "min", "brier", "0.060", "0.080"] in lines
-    assert ["auroc", "0.950", "-"] in lines
+    assert ["brier", "0.060", "0.080"] in lines
+    assert ["15", "min", "auroc", "0.950", "-"] in lines
     assert ["brier_skill", "0.250", "0.000"] in lines
