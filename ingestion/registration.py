@@ -1,12 +1,13 @@
 """Registers a source's road segments, so that the lander knows them."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 
 from ingestion.city import city_segments, simulated_city
 from ingestion.road_segment import road_segments
-from ingestion.sources import Selection
+from ingestion.sources import DATA_FOLDER, Selection
 from lakehouse.commit import Note
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.journal import Journal
@@ -25,8 +26,9 @@ def _segments(lake: Lake, name: str, selection: Selection, count: int | None) ->
 
 
 def register_segments(
-    lake: Lake, name: str, *, until: datetime | None = None, count: int | None = None
-) -> int:
+    lake: Lake, name: str, *, until: datetime | None = None, count: int | None = None,
+    data: Path | None = None,
+) -> int:  # fmt: skip
     """Write the road segments of source ``name`` to silver.road_segment; returns the rows written.
 
     Args:
@@ -34,6 +36,7 @@ def register_segments(
         name: a file of specs/sources.
         until: free-flow speeds come from readings before this (UTC); None takes all.
         count: segments of a simulated city; None takes the source's own number.
+        data: folder of the source's files; None takes what ships.
 
     Raises:
         WrongInput: there is no such source, or its files do not fit its mapping.
@@ -41,7 +44,8 @@ def register_segments(
     """
     if name not in lake.specs.sources:
         raise WrongInput(f"no source {name}; specs/sources has {', '.join(lake.specs.sources)}")
-    selection = Selection(end=until.replace(tzinfo=UTC)) if until else Selection()
+    end = until.replace(tzinfo=UTC) if until else None
+    selection = Selection(data or DATA_FOLDER, end=end)
     rows = _segments(lake, name, selection, count)
     journal = Journal(lake, [TABLE])
     note = Note(job="register", spec_version=lake.specs.version)

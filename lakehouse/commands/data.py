@@ -88,8 +88,8 @@ def segment_load(
     """Register a source's road segments in silver.road_segment."""
     from ingestion.registration import register_segments
 
-    _, lake = open_lake()
-    written = register_segments(lake, source, until=until, count=segments)
+    settings, lake = open_lake()
+    written = register_segments(lake, source, until=until, count=segments, data=settings.data)
     print(json.dumps({"rows_written": written}))
 
 

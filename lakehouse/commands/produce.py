@@ -52,13 +52,15 @@ def produce_replay(  # noqa: PLR0913, PLR0917  (each is an option)
     from ingestion.disturbance import Disturbance, disturb
     from ingestion.pacing import Schedule
     from ingestion.sources import DATA_FOLDER, Selection, read_events
+    from lakehouse.settings import Settings
     from specs.loader import load_specs
 
     specs = load_specs()
     schedule = Schedule(speedup, rate)
     water = specs.transforms.watermark_seconds
     disturbance = Disturbance(late, duplicate, malformed, water, seed)
-    chosen = Selection(data or DATA_FOLDER, tuple(file or ()), _utc(start), _utc(end))
+    folder = data or Settings().data or DATA_FOLDER
+    chosen = Selection(folder, tuple(file or ()), _utc(start), _utc(end))
     spec = _source(specs, source)
     batches = read_events(spec, specs.topics["traffic_event"], chosen)
     _produce(specs, disturb(batches, disturbance), schedule, bootstrap, as_json=as_json)

@@ -1,8 +1,12 @@
 """The commands refuse wrong input before they look for a broker."""
 
+from pathlib import Path
+
 import pytest
+from typer import Typer
 from typer.testing import CliRunner
 
+from lakehouse.commands.data import segment
 from lakehouse.commands.produce import app as produce
 from specs.errors import WrongInput
 
@@ -29,3 +33,20 @@ def test_wrong_input_is_named(arguments: list[str], message: str) -> None:
     assert result.exception.exit_code == 2
     assert message in str(result.exception)
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("app", "arguments"),
+    [
+        (produce, ["replay", "--source", "nyc_dot", *NOWHERE]),
+        (segment, ["nyc_dot"]),
+    ],
+)
+def test_a_citys_files_are_looked_for_where_traffic_data_says(
+    app: Typer, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAFFIC_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TRAFFIC_DATA", str(tmp_path))
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, WrongInput)
+    assert f"no file matches nyc_dot/link_speed*.parquet in {tmp_path}" in str(result.exception)
