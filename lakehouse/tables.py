@@ -91,6 +91,8 @@ class LakeTable(TableSnapshot):
     def append(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
         """Append ``rows`` and advance ``steps``, in one commit.
 
+        A column that a newer spec has given the table, and ours has not, is null in them.
+
         Args:
             rows: the columns of the table's spec, in any order.
             note: what the commit says of itself.
@@ -106,9 +108,10 @@ class LakeTable(TableSnapshot):
         shaped = self._shaped(rows)
 
         def once() -> None:
+            whole = self._with_newer_columns(shaped)
             with self._operation("append"):
                 write_deltalake(
-                    self._delta, shaped, mode="append", writer_properties=self._writing,
+                    self._delta, whole, mode="append", writer_properties=self._writing,
                     commit_properties=properties(note, steps, commit_id),
                 )  # fmt: skip
 
@@ -252,6 +255,15 @@ class LakeTable(TableSnapshot):
 
     def _shaped(self, rows: pa.Table) -> pa.Table:
         return rows.select(self.schema.names).cast(self.schema)
+
+    def _with_newer_columns(self, rows: pa.Table) -> pa.Table:
+        """``rows`` with null in the columns that a newer spec has given the table."""
+        schema = self._delta.schema()
+        if len(schema.fields) > len(self.schema):
+            for field in pa.schema(schema.to_arrow()):
+                if field.name not in self.schema.names:
+                    rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+        return rows
 
     def _refuse_overtaken(self, steps: tuple[Step, ...]) -> None:
         for step in steps:

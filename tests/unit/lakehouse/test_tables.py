@@ -11,6 +11,7 @@ from lakehouse.commit import Note, Step
 from lakehouse.ledger import project
 from lakehouse.tables import Lake
 from specs.errors import Fenced
+from tests.edited_specs import edited_specs
 from tests.rows import reading, segment, table
 
 BRONZE, ROAD = "bronze.traffic_event", "silver.road_segment"
@@ -144,6 +145,26 @@ def test_the_ledger_holds_one_row_a_commit_however_often_it_is_projected(lake: L
     assert sorted(row["table_version"] for row in rows) == [1, 2]
     assert rows[0]["verdicts"] == [("landed", 1)]
     assert rows[0]["offsets"] == [("0", "0-0")]
+
+
+def test_a_spec_that_is_taken_back_writes_null_in_the_column_that_it_lacks(
+    lake: Lake, tmp_path: Path
+) -> None:
+    old = lake.table(ROAD)
+    old.append(table(lake, ROAD, [segment("s:a")]), NOTE)
+    edit = ("schemas/tables/silver.road_segment.yaml", "rules:\n",
+            "  - {name: lanes, type: integer, description: x}\nrules:\n")  # fmt: skip
+    newer = Lake(lake.root, edited_specs(tmp_path, edit)).table(ROAD)
+    rows = pa.Table.from_pylist([segment("s:b", lanes=2)], newer.schema)
+    newer.append(rows, NOTE)
+    for name, table_of_before in (("d", old), ("e", Lake(lake.root, lake.specs).table(ROAD))):
+        table_of_before.refresh()
+        table_of_before.append(table(lake, ROAD, []), NOTE)
+        table_of_before.append(table(lake, ROAD, [segment(f"s:{name}")]), NOTE)
+        table_of_before.merge(table(lake, ROAD, [segment("s:a"), segment("s:c")]), NOTE)
+    newer.refresh()
+    found = {row["segment_id"]: row["lanes"] for row in newer.read().to_pylist()}
+    assert found == {"s:a": None, "s:b": 2, "s:c": None, "s:d": None, "s:e": None}
 
 
 def test_a_row_that_lacks_a_column_is_refused(lake: Lake) -> None:
