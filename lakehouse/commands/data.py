@@ -100,7 +100,8 @@ def silver_recompute(start: From, end: To, source: Source = None) -> None:
     asked = _range(start, end)
     settings, lake = open_lake()
     source = _known(source, lake)
-    written = _silver_job(settings, lake, source).recompute(asked)
+    whole = asked.reaching_back(lake.specs.transforms)
+    written = _silver_job(settings, lake, source).recompute(whole)
     print(json.dumps({"rows_written": written}))
 
 

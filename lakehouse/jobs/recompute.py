@@ -28,6 +28,7 @@ from lakehouse.transforms.window_aggregate import window_aggregate
 from ml.grid import SpeedGrid
 from ml.score import scores
 from specs.tables import history_of
+from specs.transforms import TransformSpec
 
 if TYPE_CHECKING:
     from ml.score import LoadedModel
@@ -56,6 +57,15 @@ class Range:
             midnight = datetime.combine(start.date() + CHUNK, datetime.min.time(), UTC)
             yield Range(start, min(midnight, self.end))
             start = midnight
+
+    def reaching_back(self, spec: TransformSpec) -> "Range":
+        """With the longer windows that began before and hold a primary window of the range.
+
+        Late readings are looked for by primary windows alone, see `reconcile.uncounted`: whoever
+        mends those has to mend all that hold them.
+        """
+        longer = timedelta(seconds=spec.longest_seconds - spec.primary.size_seconds)
+        return replace(self, start=self.start - longer)
 
     def window_starts(self) -> pc.Expression:
         """The range as a filter on ``window_start`` and its partition."""

@@ -3,6 +3,7 @@
 from lakehouse.commit import Note
 from lakehouse.jobs.recompute import Range
 from lakehouse.tables import Lake
+from specs.loader import Specs
 from tests.rows import after, metric, table
 
 DAY = 86_400
@@ -26,6 +27,12 @@ def test_a_range_within_a_day_is_one_part() -> None:
 
 def test_an_empty_range_has_no_part() -> None:
     assert list(Range(after(5), after(5)).chunks()) == []
+
+
+def test_a_range_reaches_back_to_the_windows_that_hold_its_first_one(specs: Specs) -> None:
+    """Of 15 minutes, the primary ones of 5."""
+    reached = Range(after(0), after(600)).reaching_back(specs.transforms)
+    assert reached == Range(after(-600), after(600))
 
 
 def test_a_range_holds_its_start_and_not_its_end(lake: Lake) -> None:
