@@ -117,7 +117,7 @@ def last_words(log: str) -> str:
     before, quoted = lines[:-QUOTED_LINES], lines[-QUOTED_LINES:]
     if not any(map(_is_error, quoted)):
         quoted = [*filter(_is_error, before)][-1:] + quoted
-    return "\n".join(map(_told, quoted))
+    return "\n".join(map(told, quoted))
 
 
 def _is_error(line: str) -> bool:
@@ -133,7 +133,8 @@ def _event(line: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _told(line: str) -> str:
+def told(line: str) -> str:
+    """A line of a log for a person: the event and its exception of a job's JSON, else the line."""
     found = _event(line)
     said = [str(found[name]) for name in ("event", "exception") if name in found]
     return "\n".join(said) or line
