@@ -139,7 +139,7 @@ class TopicAdmin:
                   for name, each in wanted.items()]  # fmt: skip
         said = self._ask(
             lambda: self._client.alter_configs(topics, raise_on_unknown=False, incremental=True)
-        )["topic"]
+        ).get("topic", {})
         for name, answer in said.items():
             if answer != "OK":
                 raise Unavailable(f"Kafka at {self._kafka}, topic {name}: {answer}")
