@@ -31,7 +31,7 @@ from specs.loader import load_specs
 SOURCE = "nyc_dot"
 LAST_DAY = datetime(2018, 3, 18, 4, tzinfo=UTC)
 """Midnight in New York before the last day of the data that ships."""
-LIVE_RATE = 2000
+LIVE_RATE = 4000
 DISTURBANCE = ("--malformed", "0.01", "--duplicate", "0.01", "--late", "0.01", "--seed", "1")
 PATIENCE_SECONDS = 900.0
 POLL_SECONDS = 0.5
