@@ -49,9 +49,7 @@ class Judge:
         self._accepted_schema = arrow_schema(specs.tables[BRONZE], with_context=True)
         self._dead_schema = arrow_schema(specs.tables[DEAD_LETTER])
         versions = specs.topic_versions[self._topic.topic]
-        self._decoder = EventDecoder(
-            versions, reader_type(versions), specs.ops.limits.max_value_bytes
-        )
+        self._decoder = EventDecoder(versions, reader_type(versions), specs.ops.limits)
         self._sources = pa.array(list(specs.sources), pa.string())
         valid_from = [source.valid_from for source in specs.sources.values()]
         self._valid_from = pa.array(valid_from, pa.timestamp("us", tz="UTC"))

@@ -146,6 +146,7 @@ def _is_view_narrower(edit: Edit) -> bool:
 
 
 LIMITS = ("*:max_value_bytes", "*:limits.max_value_bytes")
+BOUNDS = ("ops.yaml:limits.max_json_depth", "ops.yaml:limits.max_headers")
 
 SPECIAL: tuple[tuple[Callable[[Edit], bool], Effect], ...] = (
     (
@@ -159,6 +160,14 @@ SPECIAL: tuple[tuple[Callable[[Edit], bool], Effect], ...] = (
     (
         lambda edit: _is(edit, *LIMITS),
         Effect(C, "larger values land", ("topics", "restart", "replay")),
+    ),
+    (
+        lambda edit: _is(edit, *BOUNDS) and _smaller(edit),
+        Effect(B, "records that landed are refused", ("restart",)),
+    ),
+    (
+        lambda edit: _is(edit, *BOUNDS),
+        Effect(C, "records that were refused land", ("restart", "replay")),
     ),
     (_is_metric_gone, Effect(B, "whoever asks Prometheus for it gets no answer", ("restart",))),
     (_is_weaker_promise, Effect(B, "less is promised than readers rely on", ("restart",))),

@@ -44,6 +44,8 @@ class Limits(SpecModel):
     """Bounds on input."""
 
     max_value_bytes: int = Field(gt=0)
+    max_json_depth: int = Field(gt=0, le=200)  # far from where the interpreter's own stack ends
+    max_headers: int = Field(gt=0)
     news_seconds: int = Field(gt=0)
 
 

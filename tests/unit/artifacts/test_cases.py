@@ -112,7 +112,7 @@ def test_every_window_has_its_edges_among_the_cases(specs: Specs) -> None:
 
 
 VERSIONS = SPECS.topic_versions["traffic_event"]
-DECODER = EventDecoder(VERSIONS, reader_type(VERSIONS), 65_536)
+DECODER = EventDecoder(VERSIONS, reader_type(VERSIONS), SPECS.ops.limits)
 
 
 def decoded(event: Any) -> dict[str, Any] | None:

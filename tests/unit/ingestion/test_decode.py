@@ -6,18 +6,22 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from ingestion.decode import Decoded, EventDecoder
+from ingestion.decode import Decoded, EventDecoder, Unreadable, json_depth
 from ingestion.traffic_event import event_type
+from specs.ops import Limits
 from specs.tables import TopicSpec
 from tests.kafka_record import KEY, SENT_MS, KafkaRecord, event_json
 
 Decode = Callable[..., Decoded]
-LIMIT = 1000
+LIMIT, DEPTH, HEADERS = 1000, 4, 3
+LIMITS = Limits(
+    max_value_bytes=LIMIT, max_json_depth=DEPTH, max_headers=HEADERS, news_seconds=1
+)  # fmt: skip
 
 
 @pytest.fixture
 def decode(topic: TopicSpec) -> Decode:
-    decoder = EventDecoder([topic], event_type(topic), LIMIT)
+    decoder = EventDecoder([topic], event_type(topic), LIMITS)
 
     def values(*values: bytes | None) -> Decoded:
         return decoder.decode([KafkaRecord(value, number) for number, value in enumerate(values)])
@@ -48,7 +52,9 @@ def test_fields_that_are_not_required_may_be_absent_or_null(decode: Decode) -> N
 
 
 def test_a_key_that_the_schema_does_not_know_is_ignored(decode: Decode) -> None:
-    assert decode(event_json(lane=2)).rows.num_rows == 1
+    found = decode(event_json(), event_json(lane=2), event_json(), event_json(lane=[{}]), b"{}")
+    assert found.rows["index"].to_pylist() == [0, 1, 2, 3]
+    assert [bad.index for bad in found.unreadable] == [4]
 
 
 def test_invalid_utf8_is_found_where_no_field_is(decode: Decode) -> None:
@@ -88,18 +94,49 @@ def test_a_value_of_exactly_the_limit_is_read(decode: Decode) -> None:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
-@pytest.mark.parametrize("depth", [2_000, 10_000])
+@pytest.mark.parametrize("depth", [DEPTH, 10_000])
 def test_a_value_nested_too_deeply_breaks_only_its_own_record(
     topic: TopicSpec, opening: bytes, closing: bytes, depth: int
 ) -> None:
-    decoder = EventDecoder([topic], event_type(topic), 100 * LIMIT)
+    wide = LIMITS.model_copy(update={"max_value_bytes": 100 * LIMIT})
+    decoder = EventDecoder([topic], event_type(topic), wide)
     nested = opening * depth + b"1" + closing * depth
     deep = b'{"unknown":' + nested + b"," + event_json()[1:]
-    values = (event_json(), deep, nested, event_json())
+    values = (event_json(), deep, opening + nested + closing, event_json(lane=2), deep)
     decoded = decoder.decode([KafkaRecord(one, number) for number, one in enumerate(values)])
     assert decoded.rows["index"].to_pylist() == [0, 3]
-    assert [one.index for one in decoded.unreadable] == [1, 2]
-    assert {one.rule_id for one in decoded.unreadable} == {"value_has_shape"}
+    assert [one.index for one in decoded.unreadable] == [1, 2, 4]
+    assert {one.rule_id for one in decoded.unreadable} == {"value_in_depth"}
+    assert decoded.unreadable[0].reason == f"the value is nested {depth + 1} deep, more than 4"
+
+
+def test_a_value_that_is_just_deep_enough_is_read(decode: Decode) -> None:
+    deep = event_json(lane=[[[1]]], note='[{"[[[[' * 9)
+    assert decode(event_json(), deep, deep).rows.num_rows == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        ("7", 0), ("{}", 1), ('{"a": [1, {"b": []}]}', 4), ("[[], [], []]", 2), ("[[[", 3),
+        ('["[[["]', 1), (r'["\"[[", []]', 2), (r'["\\", [["]]]"]]]', 3), ('["[[[', 1),
+        ('["' + '\\"' * 50_000, 1), ("]]]]", 0),
+    ],
+)  # fmt: skip
+def test_how_deep_a_value_is(text: str, depth: int) -> None:
+    assert json_depth(text.encode()) == depth
+
+
+def test_a_record_of_too_many_headers_breaks_alone(topic: TopicSpec) -> None:
+    decoder = EventDecoder([topic], event_type(topic), LIMITS)
+    pairs = tuple((f"h{number}", b"x") for number in range(HEADERS + 1))
+    most = KafkaRecord(event_json(), 0, pairs=pairs[1:])
+    more = KafkaRecord(event_json(), 1, pairs=pairs)
+    decoded = decoder.decode([most, more, KafkaRecord(event_json(), 2)])
+    assert decoded.rows["index"].to_pylist() == [0, 2]
+    assert decoded.unreadable == [
+        Unreadable(1, "headers_in_count", "the record has 4 headers, more than 3")
+    ]
 
 
 def test_text_that_no_unicode_is_stays_out_of_the_columns(decode: Decode) -> None:

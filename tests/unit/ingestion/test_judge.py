@@ -268,7 +268,18 @@ def test_an_edited_bound_moves_the_verdict(tmp_path: Path) -> None:
     ]
 
 
-def test_an_edited_size_limit_moves_the_verdict(tmp_path: Path) -> None:
-    limit = ("ops.yaml", "max_value_bytes: 65536", "max_value_bytes: 100")
-    tighter = Judge(edited_specs(tmp_path, limit))
-    assert tighter.judge([of()], SEGMENTS, AT).dead["rule_ids"].to_pylist() == [["value_in_size"]]
+@pytest.mark.parametrize(
+    ("limit", "lower", "record", "rule"),
+    [
+        ("max_value_bytes: 65536", "max_value_bytes: 100", of(), "value_in_size"),
+        ("max_json_depth: 32", "max_json_depth: 2", of(lane=[[1]]), "value_in_depth"),
+        ("max_headers: 100", "max_headers: 1",
+         KafkaRecord(event_json(), pairs=(("a", b""), ("b", None))), "headers_in_count"),
+    ],
+)  # fmt: skip
+def test_an_edited_limit_moves_the_verdict(
+    limit: str, lower: str, record: KafkaRecord, rule: str, tmp_path: Path
+) -> None:
+    assert judge(record).accepted.num_rows == 1
+    tighter = Judge(edited_specs(tmp_path, ("ops.yaml", limit, lower)))
+    assert tighter.judge([record], SEGMENTS, AT).dead["rule_ids"].to_pylist() == [[rule]]

@@ -68,6 +68,10 @@ MEANT: dict[str, tuple[TextEdit, Meaning, set[str]]] = {
     "larger values": (
         ("ops.yaml", "max_value_bytes: 65536", "max_value_bytes: 131072"), C,
         {"topics", "restart", "replay"}),
+    "values less deep": (
+        ("ops.yaml", "max_json_depth: 32", "max_json_depth: 8"), B, {"restart"}),
+    "more headers": (
+        ("ops.yaml", "max_headers: 100", "max_headers: 200"), C, {"restart", "replay"}),
     "a weaker promise": (
         ("system.yaml", "metric: p95_seconds, at_most: 2.0", "metric: p95_seconds, at_most: 3.0"),
         B, {"restart"}),
