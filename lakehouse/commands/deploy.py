@@ -33,9 +33,12 @@ def fetch(
             print(path)
 
 
+Trusted = Annotated[Path, typer.Argument(help="Folder of what clients may see.")]
+
+
 @app.command()
-def door() -> None:
-    """Write Trino's certificate and the hashes of its users' passwords to its folder.
+def door(trusted: Trusted) -> None:
+    """Write Trino's key and its users' hashed passwords to its folder, its certificate to TRUSTED.
 
     The passwords come as TRINO_PASSWORD_<USER>.
     """
@@ -45,14 +48,12 @@ def door() -> None:
     from specs.loader import load_specs
 
     home = trino_home(Settings())
-    write_door(home, load_specs(), os.environ)
-    print(f"certificate and hashes in {home.folder}", file=sys.stderr)
+    write_door(home, trusted, load_specs(), os.environ)
+    print(f"key and hashes in {home.folder}, certificate in {trusted}", file=sys.stderr)
 
 
 @app.command("kafka-key")
-def kafka_key(
-    trusted: Annotated[Path, typer.Argument(help="Folder of what clients may see.")],
-) -> None:
+def kafka_key(trusted: Trusted) -> None:
     """Write the key of Kafka's brokers to its folder, and the certificate alone to TRUSTED."""
     from lakehouse.deploy.kafka import write_key
     from lakehouse.server_home import kafka_home

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lakehouse.kafka_grants import grants, users
-from lakehouse.runtime.certificate import keep_certificate
+from lakehouse.runtime.certificate import give_certificate, keep_certificate
 from lakehouse.runtime.kafka_security import OWNER, secure_properties
 from lakehouse.runtime.kafka_users import KafkaDoor
 from lakehouse.server_home import ServerHome
@@ -43,8 +43,7 @@ def write_key(home: ServerHome, trusted: Path) -> None:
     """
     home.folder.mkdir(parents=True, exist_ok=True)
     keep_certificate(home.keystore, home.certificate, OWNER, ("localhost", *HOSTS))
-    trusted.mkdir(parents=True, exist_ok=True)
-    (trusted / home.certificate.name).write_bytes(home.certificate.read_bytes())
+    give_certificate(home.certificate, trusted)
 
 
 def keep_users(door: KafkaDoor, specs: Specs, environment: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from lakehouse.runtime.certificate import give_certificate
 from lakehouse.runtime.server import LOOPBACK
 from lakehouse.runtime.trino import (
     DELTA_ON_DISK,
@@ -37,7 +38,7 @@ BUCKETS = {
 HEAP = "1500m"
 ETC, DATA = Path("/etc/trino"), Path("/data/trino")
 DOOR = TrinoHome(Path("/run/trino"))
-"""Where the container sees certificate and hashes."""
+"""Where the container sees certificate and hashes, and its clients the certificate."""
 
 
 def trino_files(specs: Specs) -> dict[str, str]:
@@ -87,11 +88,14 @@ def password_variable(user: str) -> str:
     return f"TRINO_PASSWORD_{user.upper()}"
 
 
-def write_door(home: TrinoHome, specs: Specs, environment: Mapping[str, str]) -> None:
+def write_door(
+    home: TrinoHome, trusted: Path, specs: Specs, environment: Mapping[str, str]
+) -> None:
     """Have a certificate, and the hashes of the users' passwords, where Trino looks for them.
 
     Args:
         home: the folder that the container of Trino sees as ``/run/trino``.
+        trusted: the folder that clients see there; the certificate alone is in it.
         specs: the users.
         environment: their passwords, each in its `password_variable`.
 
@@ -104,4 +108,5 @@ def write_door(home: TrinoHome, specs: Specs, environment: Mapping[str, str]) ->
         raise WrongInput(f"no password: set {', '.join(missing)}")
     home.folder.mkdir(parents=True, exist_ok=True)
     keep_certificate(home, ("localhost", HOST))
+    give_certificate(home.certificate, trusted)
     write_hashes(home, {user: environment[name] for user, name in variables.items()})

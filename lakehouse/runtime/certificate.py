@@ -52,6 +52,12 @@ def keep_certificate(keystore: Path, certificate: Path, owner: str, names: Seque
     certificate.write_bytes(public)
 
 
+def give_certificate(certificate: Path, trusted: Path) -> None:
+    """Have the certificate alone in ``trusted``, the folder that clients are given."""
+    trusted.mkdir(parents=True, exist_ok=True)
+    (trusted / certificate.name).write_bytes(certificate.read_bytes())
+
+
 def write_secret(path: Path, content: bytes) -> None:
     """Write a file that only this account can read, in place at once."""
     draft = path.with_name(f"{path.name}.draft")

@@ -61,7 +61,10 @@ def test_an_example_with_anything_but_empty_names_is_refused(line: str) -> None:
 def test_trinos_door_knows_every_user_by_the_given_password(tmp_path: Path, specs: Specs) -> None:
     home = trino_home(Settings(home=tmp_path))
     given = {password_variable(user): f"secret of {user}" for user in users(specs)}
-    write_door(home, specs, given)
+    write_door(home, tmp_path / "trust", specs, given)
+    (trusted,) = (tmp_path / "trust").iterdir()
+    assert trusted.read_bytes() == home.certificate.read_bytes()
+    assert b"PRIVATE" not in trusted.read_bytes()
     lines = home.hashes.read_text().splitlines()
     assert [line.partition(":")[0] for line in lines] == list(users(specs))
     for user, _, hashed in (line.partition(":") for line in lines):
@@ -78,8 +81,9 @@ def test_a_user_without_a_password_is_named(tmp_path: Path, specs: Specs) -> Non
     given = {password_variable(user): "secret" for user in users(specs)}
     with pytest.raises(WrongInput, match=r"TRINO_PASSWORD_ANALYST$"):
         write_door(
-            trino_home(Settings(home=tmp_path)), specs, given | {"TRINO_PASSWORD_ANALYST": ""}
-        )
+            trino_home(Settings(home=tmp_path)), tmp_path / "trust", specs,
+            given | {"TRINO_PASSWORD_ANALYST": ""},
+        )  # fmt: skip
 
 
 def test_trino_lets_nobody_in_without_a_password(specs: Specs) -> None:

@@ -21,7 +21,7 @@ from lakehouse.bucket import KEYS
 from lakehouse.deploy.cluster import PORT as CLUSTER_PORT
 from lakehouse.deploy.kafka import BROKERS, HOSTS, KEY, broker_environment
 from lakehouse.deploy.secrets import EXAMPLE, SECRETS, wanted, write_secrets
-from lakehouse.deploy.trino import DOOR, PORT, password_variable, users
+from lakehouse.deploy.trino import DOOR, HOST, PORT, password_variable, users
 from lakehouse.kafka_grants import users as kafka_users
 from lakehouse.monitoring.files import METRICS_PORT
 from lakehouse.runtime.kafka_security import LISTENERS
@@ -345,6 +345,32 @@ def test_only_brokers_and_what_makes_users_see_the_brokers_key(services: dict[st
         ("kafka-key", "kafka-users", "/var/lib/traffic/kafka", True),
         *(("kafka-key", name, str(KEY.folder), True) for name in HOSTS),
     }  # fmt: skip
+
+
+def test_only_trino_sees_its_key_and_whoever_asks_it_the_certificate(
+    services: dict[str, Any],
+) -> None:
+    mounts = {
+        (volume["source"], name, volume["target"], volume.get("read_only", False))
+        for name, one in services.items() for volume in one.get("volumes", [])
+        if volume.get("source", "") in {"trino-door", "trino-trust"}
+    }  # fmt: skip
+    assert mounts == {
+        ("trino-door", "trino-door", "/var/lib/traffic/trino", False),
+        ("trino-door", "trino", str(DOOR.folder), True),
+        ("trino-trust", "trino-door", "/var/lib/traffic/trust", False),
+        ("trino-trust", "trino-tables", "/var/lib/traffic/trino", True),
+        ("trino-trust", "superset", str(DOOR.folder), True),
+        ("trino-trust", "grafana", str(DOOR.folder), True),
+    }
+    asking = {
+        n.removesuffix("-dashboards") for n, one in services.items()
+        if any(f"@{HOST}:{PORT}" in str(v) or f"https://{HOST}:{PORT}" in str(v)
+               for v in environment(one).values())
+    }  # fmt: skip
+    assert asking == {"trino-tables", "superset", "grafana"}
+    dashboards = environment(services["superset-dashboards"])
+    assert dashboards["TRINO_CERTIFICATE"] == str(DOOR.certificate)
 
 
 def test_whoever_asks_kafka_has_a_user_of_the_specs_and_trusts_its_certificate(
