@@ -22,7 +22,7 @@ install: .venv/installed  ## install the locked dependencies into .venv
 demo: install  ## the whole lakehouse on two weeks of New York traffic
 	$(TRAFFIC) demo
 
-lint: install  ## style, types, import rules, specs and the files made of them, secrets
+lint: install  ## style, types, import rules, specs and the files made of them, workflows, secrets
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
@@ -30,6 +30,7 @@ lint: install  ## style, types, import rules, specs and the files made of them, 
 	$(TRAFFIC) specs check
 	$(TRAFFIC) specs build --check
 	.venv/bin/bandit --quiet --recursive --configfile pyproject.toml --severity-level medium $(SCANNED)
+	.venv/bin/zizmor --offline --no-progress --quiet .github
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files 'uv\.lock$$|(artifacts|pins)\.yaml$$'
 
 test-quick: install  ## tests without a JVM that take no seconds, under a minute in all

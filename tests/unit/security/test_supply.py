@@ -112,3 +112,17 @@ def test_the_scan_of_secrets_finds_one_that_is_planted(tmp_path: Path) -> None:
     done = subprocess.run([scan, planted], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "AWS Access Key" in done.stdout
+
+
+def test_the_audit_of_workflows_finds_an_action_that_may_be_swapped(tmp_path: Path) -> None:
+    audit = [line.split() for line in (ROOT / "Makefile").read_text().splitlines()
+             if ".venv/bin/zizmor" in line]  # fmt: skip
+    (flags,) = ([word for word in line if word.startswith("--")] for line in audit)
+    text = (ROOT / ".github" / "workflows" / "check.yml").read_text()
+    (tmp_path / "check.yml").write_text(re.sub(r"@[0-9a-f]{40}", "@v5", text))
+    program = Path(sys.executable).with_name("zizmor")
+    found = subprocess.run(
+        [program, *flags, tmp_path / "check.yml"], capture_output=True, text=True, check=False
+    )
+    assert found.returncode != 0
+    assert "unpinned-uses" in found.stdout
