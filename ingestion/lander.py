@@ -21,6 +21,7 @@ from ingestion.dead_letter_limit import DeadLetterBrake, flood
 from ingestion.decode import Record
 from ingestion.judge import Judge, Judged
 from ingestion.landing import Landed, Landing
+from ingestion.retry import patience_seconds
 from lakehouse.collector import keep_loaded
 from lakehouse.jobs.gated import note_refusal
 from lakehouse.jobs.one_behind import OneBehind
@@ -91,7 +92,11 @@ class Lander:
         self, lake: Lake, kafka: Kafka, pace: LandingPace,
         membership: Membership = Membership(),
     ) -> None:  # fmt: skip
-        """Join the group on ``kafka``; tables are created as needed."""
+        """Join the group on ``kafka``; tables are created as needed.
+
+        Raises:
+            Unavailable: Kafka does not answer, or does not let us in.
+        """
         specs = lake.specs
         self._lake, self._pace = lake, pace
         self._topic = specs.topics["traffic_event"]
@@ -105,6 +110,7 @@ class Lander:
         self._ends: dict[int, int] = {}
         self._owed: dict[int, int] | None = None
         self._kafka, self._refusal = kafka, KafkaRefusal(kafka)
+        self._patience = patience_seconds(specs.ops.retries.unavailable)
         self._settings = {
             **KafkaAccess.of(kafka).client(), "error_cb": self._refusal, "log_level": 2,
             "group.id": GROUP, "enable.auto.commit": False,
@@ -121,8 +127,9 @@ class Lander:
         return self._landing.landed
 
     def _joined(self) -> Consumer:
-        """A member of the group."""
+        """A member of the group; Kafka answers, which librdkafka alone would wait for for ever."""
         consumer = Consumer(self._settings)
+        self._refusal.described(consumer, self._topic.topic, self._patience)
         consumer.subscribe([self._topic.topic], on_assign=self._take, on_revoke=self._drop)
         return consumer
 

@@ -7,13 +7,11 @@ costs 1.8 to 3.0 us. lz4 beats no compression in wall time, at the same CPU.
 """
 
 import logging
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import TopicMetadata
+from confluent_kafka import KafkaError, Message, Producer
 
 from ingestion.records import Records, Truth
 from ingestion.retry import patience_seconds
@@ -23,7 +21,6 @@ from specs.ops import Retry
 
 log = logging.getLogger(__name__)
 
-ASK_SECONDS = 1.0
 IN_FLIGHT_RECORDS = 100_000
 """Most records that wait for the broker; at 200 bytes each, 20 MB."""
 
@@ -83,25 +80,11 @@ class KafkaSender:
                 "logger": log,
             }
         )
-        error = self._described().error
+        error = self._refusal.described(self._producer, topic, self._patience).error
         if error is not None and error.code() in DENIED:
             raise refused(kafka, f"{topic}: {error.str()}")
         if error is not None:
             raise Unavailable(f"Kafka at {kafka} has no topic {topic}: {error.str()}")
-
-    def _described(self) -> TopicMetadata:
-        """What Kafka says of the topic; asked again until the patience ends, or it refuses us."""
-        deadline = time.monotonic() + self._patience
-        while True:
-            try:
-                known = self._producer.list_topics(self._topic, timeout=ASK_SECONDS).topics
-                found: TopicMetadata = known[self._topic]
-                return found
-            except KafkaException as error:
-                self._producer.poll(0)  # hears why
-                self._refusal.check()
-                if time.monotonic() > deadline:
-                    raise Unavailable(f"Kafka at {self._kafka} does not answer: {error}") from error
 
     def __enter__(self) -> Self:
         """Return the sender itself."""

@@ -104,7 +104,8 @@ def outage(error: BaseException) -> str | None:
     """One line on what a store did not do; None where ``error`` is of another kind."""
     text = " ".join(_COLOUR.sub(" ", str(error).split(_STACK)[0]).split())
     is_ours = any(sign in text for sign in STORE_ERRORS)
-    return f"S3 at {_where()}: {text}" if is_ours else None
+    where = f"S3 at {_where()}: "
+    return where + text.removeprefix(where) if is_ours else None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """How our clients reach Kafka: an address, and where it asks for one a login over TLS."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import TopicMetadata
 
 from specs.errors import Unavailable
 
@@ -22,6 +24,7 @@ DENIED = frozenset({
 })  # fmt: skip
 """A topic or a group that no rule lets the user at."""
 
+ASK_SECONDS = 1.0
 HINT = "look at TRAFFIC_KAFKA_USER, TRAFFIC_KAFKA_PASSWORD and TRAFFIC_KAFKA_AUTHORITY"
 
 
@@ -96,6 +99,29 @@ class KafkaRefusal:
         """Raise `Unavailable` where Kafka lets this client in no more."""
         if self._said is not None:
             raise refused(self._kafka, self._said)
+
+    def described(self, client: Producer | Consumer, topic: str, seconds: float) -> TopicMetadata:
+        """What Kafka says of a topic.
+
+        Args:
+            client: whom we are the ``error_cb`` of; a consumer before it has subscribed.
+            topic: its name.
+            seconds: Kafka is asked again for so long.
+
+        Raises:
+            Unavailable: it does not answer, or does not let us in.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                found: TopicMetadata = client.list_topics(topic, timeout=ASK_SECONDS).topics[topic]
+                return found
+            except KafkaException as error:
+                client.poll(0)  # hears why
+                self.check()
+                if time.monotonic() > deadline:
+                    away = f"Kafka at {self._kafka} does not answer: {error}"
+                    raise Unavailable(away) from error
 
 
 def let_in(kafka: Kafka, seconds: float) -> None:

@@ -19,6 +19,9 @@ from typing import Any, TextIO
 OURS = ("benchmarks", "ingestion", "lakehouse", "ml", "quality", "specs")
 """Packages whose events are told; of others' only warnings and worse."""
 
+CHATTY = ("kafka",)
+"""Libraries that tell of every attempt; what came of the last is an error of ours."""
+
 MASK = "***"
 _LOGIN_IN_URL = re.compile(r"(?<=://)[^/\s@]*:[^/\s@]*(?=@)")
 _SECRET_NAME = r"[a-z0-9_-]*(?:password|passwd|secret|token|api[_-]?key|authorization)"  # noqa: S105
@@ -78,6 +81,8 @@ def configure(stream: TextIO | None = None) -> None:
     """Have this process write what is wrong to ``stream`` (by default stderr), for a person."""
     _write_to(stream or sys.stderr, TerminalLine())
     logging.getLogger().setLevel(logging.WARNING)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def tell_events(stream: TextIO | None = None) -> None:

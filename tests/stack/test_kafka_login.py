@@ -1,7 +1,6 @@
 """A real Kafka that asks for a login: who is let in, at what, and what the others are told."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,15 +21,13 @@ from lakehouse.tables import Lake
 from specs.errors import Unavailable, WrongInput
 from specs.loader import Specs
 from specs.ops import Retry
+from tests.programs import said
 
 pytestmark = pytest.mark.stack
 
 ONCE = Retry(attempts=2, first_wait_seconds=0.2, wait_factor=1, max_wait_seconds=1)
 SIMULATED = ("produce", "simulate", "--segments", "5", "--rate", "100", "--seconds", "20",
              "--unpaced", "--malformed", "0.05", "--json")  # fmt: skip
-BINDINGS_OWN = re.compile(r"nanobind: | - |See https://nanobind")
-"""What DuckDB's binding says at an interpreter's end of objects that it did not free."""
-
 REFUSED = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
 """A reader needs both; Kafka names the one that it comes to first."""
 
@@ -59,7 +56,7 @@ def traffic(settings: Settings, *arguments: str, **more: str) -> subprocess.Comp
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 1
     assert done.stdout == ""
-    lines = [line for line in done.stderr.splitlines() if not BINDINGS_OWN.match(line)]
+    lines = said(done.stderr)
     assert len(lines) == 1, done.stderr
     return lines[0]
 
