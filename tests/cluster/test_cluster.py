@@ -26,7 +26,7 @@ PARTITIONS = 6
 SOME = timedelta(minutes=10)
 LANDER = {"land_max_records": "100", "land_max_seconds": "0.1", "land_session_seconds": "6"}
 EXECUTOR = "CoarseGrainedExecutorBackend"
-SMALL = {"spark_driver_memory": "800m", "spark_executor_memory": "600m", "stream_small_rows": 0}
+SMALL = {"spark_driver_memory": "800m", "spark_executor_memory": "600m", "stream_small_rows": "0"}
 """Every batch goes to the executors."""
 
 
