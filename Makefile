@@ -44,10 +44,12 @@ test-stack: install  ## tests on the real servers
 
 VERSITYGW ?= v1.8.0
 
+# Debian 12's Go is too old for it.
 .venv/bin/versitygw: | .venv/installed
-	GOBIN="$(CURDIR)/.venv/bin" go install "github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)"
+	command -v go > /dev/null || .venv/bin/uv sync --quiet --frozen --inexact --group go
+	PATH="$$PATH:$(CURDIR)/.venv/bin" GOBIN="$(CURDIR)/.venv/bin" go install "github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)"
 
-test-s3: install .venv/bin/versitygw  ## the whole pipeline on a bucket of a real S3 server, killed in the middle; needs Go
+test-s3: install .venv/bin/versitygw  ## the whole pipeline on a bucket of a real S3 server, killed in the middle
 	$(RUN) pytest tests/s3
 
 test-cluster: install  ## the stream on a Spark cluster of two workers; worker, lander and driver are killed

@@ -81,7 +81,7 @@ def store(folder: Path) -> Iterator[Store]:
     beside = Path(sys.executable).with_name(PROGRAM)
     program = str(beside) if beside.exists() else shutil.which(PROGRAM)
     if program is None:
-        pytest.skip(f"needs {PROGRAM}, which `make test-s3` installs where there is Go")
+        pytest.skip(f"needs {PROGRAM}, which `make test-s3` builds")
     made = Store(program, folder)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in made.environment().items():

@@ -48,7 +48,7 @@ def test_everything_that_installs_takes_the_lock_as_it_is() -> None:
     syncs = [
         line for place in places for line in place.read_text().splitlines() if "uv sync" in line
     ]
-    assert len(syncs) == 9
+    assert len(syncs) == 10
     assert all("--frozen" in line for line in syncs)
 
 
