@@ -94,7 +94,9 @@ def test_slices_are_by_hour_road_and_what_was_observed() -> None:
 
 def test_the_page_shows_every_part_without_a_network() -> None:
     made = report(hand_made(), observations([("a", 0, 50.0)]))
-    time = EvaluatedTime("city", MONDAY, at(576), "a <model>", {"max_age_minutes": 30}, Cost(9.0, 80.0, 150.0))
+    time = EvaluatedTime(
+        "city", MONDAY, at(576), "a <model>", {"max_age_minutes": 30}, Cost(9.0, 80.0, 150.0)
+    )
     figures = plain(time, {15: made}, {15: hand_made()})
     shown = page(figures, {"a": "Broadway & 1st"})
     for words in (
