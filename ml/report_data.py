@@ -14,6 +14,26 @@ CURVE_POINTS = 60
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a model takes: one core's ``scoring_ms``, see `ml.train.scoring_ms`, and its training.
+
+    ``training_seconds`` have passed on the clock and ``training_cpu_seconds`` on all cores
+    together; None of a model that was there before.
+    """
+
+    scoring_ms: float
+    training_seconds: float | None = None
+    training_cpu_seconds: float | None = None
+
+    def __str__(self) -> str:
+        scoring = f"10,000 rows at every horizon take one core {self.scoring_ms:.0f} ms"
+        if self.training_seconds is None:
+            return scoring
+        used = f"{self.training_cpu_seconds:.0f} s of CPU"
+        return f"trained in {self.training_seconds:.0f} s, {used}; {scoring}"
+
+
+@dataclass(frozen=True)
 class EvaluatedTime:
     """What was evaluated: a source's targets from ``start`` to ``end`` (UTC, excluded).
 
@@ -25,6 +45,7 @@ class EvaluatedTime:
     end: datetime
     model: str
     protocol: Mapping[str, Any]
+    cost: Cost
 
 
 def plain(
@@ -39,6 +60,7 @@ def plain(
         "to": evaluated.end.isoformat(),
         "model": evaluated.model,
         "protocol": dict(evaluated.protocol),
+        "cost": asdict(evaluated.cost),
         "horizons": {
             str(horizon): _horizon(report, judged[horizon]) for horizon, report in reports.items()
         },

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ml.report_data import Cost
+
 WIDTH, HEIGHT, MARGIN = 320, 240, 36
 WORST_ROADS = 15
 COLOURS = {"model": "#0b6e99", "persistence": "#b3541e", "historical_average": "#6b7280"}
@@ -33,7 +35,8 @@ def page(evaluation: Mapping[str, Any], names: Mapping[str, str]) -> str:
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{escape(evaluation['model'])}; targets from {evaluation['from']} to "
-        f"{evaluation['to']}. Small figures: the interval of a bootstrap over whole days.</p>",
+        f"{evaluation['to']}; {Cost(**evaluation['cost'])}. Small figures: the interval of a "
+        "bootstrap over whole days.</p>",
         f"<p><small>{escape(protocol)}</small></p>",
     ]
     for horizon, figures in evaluation["horizons"].items():

@@ -150,11 +150,13 @@ def evaluate(  # noqa: PLR0913, PLR0917  (each is an option)
     from rich.console import Console
 
     from ml.report import metrics_table
+    from ml.report_data import Cost
     from ml.train import metrics_of
 
     print(
         f"{source}, {first:%Y-%m-%d %H:%M} to {past:%Y-%m-%d %H:%M} UTC: {found.figures['model']}"
     )
+    print(Cost(**found.figures["cost"]))
     Console().print(metrics_table(metrics_of(found.reports)))
     print(f"report: {page}")
 

@@ -1,6 +1,7 @@
 """Judges a model on a stretch of silver, by the protocol of ml.yaml, and leaves a report."""
 
 import json
+import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -95,17 +96,20 @@ def evaluate(
     """
     from ml.evaluate import judge, report
     from ml.observations import Observations
-    from ml.report_data import EvaluatedTime, plain
+    from ml.report_data import Cost, EvaluatedTime, plain
     from ml.targets import target_in_words
-    from ml.train import fit
+    from ml.train import fit, scoring_ms
 
     start, end = time
     observations = Observations.of(history.silver, history.segments, specs)
     windows, seconds = observations.seen.windows, observations.seen.window_seconds
     first, past = (int(moment.timestamp()) // seconds for moment in (start, end))
+    training: tuple[float, ...] = ()
     if model is None:
+        began = clock.monotonic(), clock.process_time()
         begin = int(windows[0]) if len(windows) else first
         chosen, counts = fit(observations, begin, first)
+        training = clock.monotonic() - began[0], clock.process_time() - began[1]
         learnt = ", ".join(f"{h} min {count['learn']:,}" for h, count in counts.items())
         since = datetime.fromtimestamp(begin * seconds, UTC)
         words = f"{specs.ml.training.family} trained from {since:%Y-%m-%d} on rows: {learnt}"
@@ -122,7 +126,8 @@ def evaluate(
     reports = {horizon: report(rows, observations) for horizon, rows in judged.items()}
     protocol = specs.ml.protocol.model_dump() | {"lead_time": specs.ml.lead_time}
     protocol |= {"target": target_in_words(specs, source)}
-    figures = plain(EvaluatedTime(source, start, end, words, protocol), reports, judged)
+    cost = Cost(scoring_ms(observations, chosen), *training)
+    figures = plain(EvaluatedTime(source, start, end, words, protocol, cost), reports, judged)
     return Evaluation(figures, reports, _names(history.segments))
 
 

@@ -41,6 +41,11 @@ def test_figures_are_json_with_every_forecaster_side_by_side(found: Evaluation) 
     assert figures["model"].startswith("hist_gradient_boosting trained from 2018-03-05 on rows")
 
 
+def test_what_a_model_takes_is_told(found: Evaluation) -> None:
+    assert set(found.figures["cost"]) == {"scoring_ms", "training_seconds", "training_cpu_seconds"}
+    assert all(value > 0 for value in found.figures["cost"].values())
+
+
 def test_the_report_lies_where_it_was_asked_to(found: Evaluation, tmp_path: Path) -> None:
     page, data = found.write(tmp_path / "reports")
     assert page.name == "city-2018-03-13-2018-03-15.html"

@@ -7,7 +7,7 @@ from ml.evaluate import Judged, eligible, judge, report
 from ml.grid import Rows
 from ml.measures import Forecast, Outcome
 from ml.observations import Observations
-from ml.report_data import EvaluatedTime, plain
+from ml.report_data import Cost, EvaluatedTime, plain
 from ml.report_html import page
 from ml.train import fit
 from tests.unit.ml.tables import (
@@ -94,12 +94,15 @@ def test_slices_are_by_hour_road_and_what_was_observed() -> None:
 
 def test_the_page_shows_every_part_without_a_network() -> None:
     made = report(hand_made(), observations([("a", 0, 50.0)]))
-    time = EvaluatedTime("city", MONDAY, at(576), "a <model>", {"max_age_minutes": 30})
+    time = EvaluatedTime(
+        "city", MONDAY, at(576), "a <model>", {"max_age_minutes": 30}, Cost(9.0, 80.0, 150.0)
+    )
     figures = plain(time, {15: made}, {15: hand_made()})
     shown = page(figures, {"a": "Broadway & 1st"})
     for words in (
         "15 minutes ahead", "Onsets", "Reliability", "Precision over recall", "by local hour",
         "Worst segments", "Broadway &amp; 1st", "a &lt;model&gt;",
+        "trained in 80 s, 150 s of CPU; 10,000 rows at every horizon take one core 9 ms",
     ):  # fmt: skip
         assert words in shown
     assert "http" not in shown
