@@ -8,7 +8,7 @@ from ml.train import Metrics
 
 
 def metrics_table(metrics: Metrics) -> Table:
-    """Lay out ``metrics[horizon_minutes][forecaster][metric]``: a row a metric, by horizon.
+    """Lay out ``metrics[horizon_minutes][forecaster][metric]``: a row a metric that has a value.
 
     The Brier skill is one more: the share of persistence's Brier score that a forecaster takes
     away (Murphy 1973).
@@ -22,7 +22,10 @@ def metrics_table(metrics: Metrics) -> Table:
         table.add_column(forecaster.replace("_", " "), justify="right")
     for horizon, measured in sorted(metrics.items()):
         by_forecaster = {name: _with_skill(measured, name) for name in measured}
-        names = sorted({name for one in by_forecaster.values() for name in one})
+        names = sorted({
+            name for one in by_forecaster.values() for name, value in one.items()
+            if value is not None
+        })  # fmt: skip
         for position, name in enumerate(names):
             values = [by_forecaster.get(forecaster, {}).get(name) for forecaster in forecasters]
             shown = ["-" if value is None else f"{value:.3f}" for value in values]
