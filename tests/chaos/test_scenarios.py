@@ -128,7 +128,7 @@ def test_a_disk_that_takes_no_more_stops_the_lander_and_loses_nothing(city: Worl
         _land_on_a_full_disk,
     ) as lander:  # fmt: skip
         assert lander.ended(PATIENCE_SECONDS) == 1
-        wait_until(lambda: lander.says("File too large"), "it has said so", seconds=10)
+        wait_until(lambda: lander.says("the disk takes no more"), "it has said so", seconds=10)
     assert city.landing_faults() != []
     land(city)
     assert city.landing_faults() == []
