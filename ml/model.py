@@ -146,13 +146,9 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
             )
         result = Prediction.empty(len(rows), len(self.horizons_minutes))
         view = FeatureView(grid, rows, self.spec, self.memory)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # trees take one core, see `ml.threads`
-            answers = [
-                pool.submit(self._answer, horizon, view.at(horizon))
-                for horizon in self.horizons_minutes
-            ]
-        for column, answer in enumerate(answers):
-            for into, values in zip(result.arrays(), answer.result(), strict=True):
+        for column, horizon in enumerate(self.horizons_minutes):
+            answer = self._answer(horizon, view.at(horizon))
+            for into, values in zip(result.arrays(), answer, strict=True):
                 into[:, column] = values
         return result
 
