@@ -57,7 +57,8 @@ class BronzePanes:
             tables = [part.to_table(columns=list(EVENT_COLUMNS), filter=wanted) for part in parts]
             return reading_panes(pa.concat_tables(tables), spec)
 
-        cuts = [start, *_cuts(parts, start, end, spec.pane_seconds), end]
+        inner = _cuts(parts, start, end, spec.pane_seconds) if rows > ROWS_AT_ONCE else []
+        cuts = [start, *inner, end]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return pa.concat_tables(pool.map(sum_up, cuts[:-1], cuts[1:]))
 
