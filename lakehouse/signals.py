@@ -1,6 +1,7 @@
-"""Ctrl-C and SIGTERM as a flag, so that a batch that has begun is finished."""
+"""What a process does when it is asked to end: finish its batch, or close what it has opened."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -28,3 +29,9 @@ def stopping_on_signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def exit_on_signals() -> None:
+    """End like after Ctrl-C on SIGTERM and SIGHUP: every ``with`` block closes what it opened."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))

@@ -1,6 +1,5 @@
 """`traffic bench`: hold the goals of specs/system.yaml against this machine."""
 
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -27,9 +26,10 @@ class Through(StrEnum):
 
 @app.callback()
 def clean_up_on_signals() -> None:
-    """End like after Ctrl-C: every `with` block closes what it opened."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
+    """See `exit_on_signals`."""
+    from lakehouse.signals import exit_on_signals
+
+    exit_on_signals()
 
 
 @app.command()

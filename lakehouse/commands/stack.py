@@ -1,7 +1,5 @@
 """``traffic up``, ``traffic down`` and ``traffic status``: the embedded servers."""
 
-import signal
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,9 +38,9 @@ def up(extra: With = None, heal: Heal = False, restart: Restart = None) -> None:
     """Start the servers; those that run already are left alone."""
     from lakehouse.runtime import stack
     from lakehouse.settings import Settings
+    from lakehouse.signals import exit_on_signals
 
-    for number in (signal.SIGTERM, signal.SIGHUP):  # clean up like after Ctrl-C
-        signal.signal(number, lambda caught, _frame: sys.exit(128 + caught))
+    exit_on_signals()
     settings = Settings()
     anew = _started(settings, restart or ())
     wanted = [*stack.SERVERS, *_optional(extra or ()), *anew]

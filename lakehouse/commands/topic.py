@@ -55,15 +55,11 @@ def topic_create(
 @app.command("retain")
 def topic_retain(bootstrap: Bootstrap = None, as_json: Json = False) -> None:
     """Have topics that exist keep their records as long as specs/ops.yaml says now."""
-    from ingestion.topics import TopicAdmin
     from lakehouse.kafka_grants import SETUP
     from specs.loader import load_specs
 
     specs = load_specs()
-    with (
-        quiet_kafka(),
-        TopicAdmin(kafka_at(bootstrap, SETUP), specs.ops.retries.unavailable) as admin,
-    ):
+    with _admin(specs, bootstrap, SETUP) as admin:
         days = admin.retain(specs)
     if as_json:
         print_json(days)
