@@ -3,7 +3,6 @@
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -32,15 +31,6 @@ def caught_up(world: World) -> bool:
     return reached >= 0 and reached == lake.table(BRONZE).version and not world.landing_faults()
 
 
-def made_even(world: World) -> dict[str, Any]:
-    """Land, stream and reconcile what there is, and see the audit even; the checksums then."""
-    for command in (("land", "--once"), ("stream", "--once"), ("silver", "reconcile")):
-        world.run(*command)
-    audit = world.run("audit", "--json")
-    assert audit["audit_ok"], [check for check in audit["checks"] if not check["is_ok"]]
-    return world.run("checksum", "--json")
-
-
 def test_a_copy_of_a_running_lakehouse_goes_on_elsewhere_and_counts_nothing_twice(
     tmp_path: Path, specs: Specs
 ) -> None:
@@ -65,7 +55,7 @@ def test_a_copy_of_a_running_lakehouse_goes_on_elsewhere_and_counts_nothing_twic
             for child in (lander, stream):
                 child.process.terminate()
                 assert child.ended(PATIENCE_SECONDS) == 0, child.said()
-        sums = made_even(old)
+        sums = old.made_even()
         assert copied["stream_batch"] is not None
         assert copied["tables"][SILVER] < old.lake().table(SILVER).version
 
@@ -78,10 +68,10 @@ def test_a_copy_of_a_running_lakehouse_goes_on_elsewhere_and_counts_nothing_twic
         assert {name: lake.table(name).version for name in copied["tables"]} == copied["tables"]
         with running(new.settings, [MLFLOW]) as restored:
             assert champion(restored["mlflow"], specs).version == 1
-            assert made_even(new) == sums
+            assert new.made_even() == sums
             before = new.lake().table(SCORES).read(columns=["window_start"]).num_rows
             new.send(timedelta(minutes=20))
-            made_even(new)
+            new.made_even()
             scores = new.lake().table(SCORES).read(columns=["window_start", "model_version"])
             assert scores.num_rows > before
             assert set(scores["model_version"].to_pylist()) == {1}
