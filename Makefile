@@ -2,11 +2,12 @@
 PYTHON ?= python3
 TRAFFIC = .venv/bin/traffic
 RUN = .venv/bin/python -m
-UNIT = $(RUN) pytest --numprocesses=2 --dist=worksteal tests/unit
+TWO = $(RUN) pytest --numprocesses=2
+UNIT = $(TWO) --dist=worksteal tests/unit
 
 SCANNED = specs quality ml ingestion lakehouse benchmarks airflow/dags airflow/serve.py superset/*.py deploy
 
-.PHONY: help install demo test test-quick test-spark test-stack test-s3 test-cluster test-apps test-dags test-chaos test-accidents superset airflow speckit lint docs test-docs test-wheel bench chaos fuzz soak clean
+.PHONY: help install demo test test-quick test-spark test-stack test-backup test-s3 test-cluster test-apps test-dags test-chaos test-accidents superset airflow speckit lint docs test-docs test-wheel bench chaos fuzz soak clean
 
 help:  ## show this
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +42,9 @@ test-spark: install  ## tests on one Spark session
 
 test-stack: install  ## tests on the real servers
 	$(RUN) pytest tests/stack
+
+test-backup: install  ## a copy of a running lakehouse goes on elsewhere, and so does an older release's lake
+	$(RUN) pytest tests/backup
 
 VERSITYGW ?= v1.8.0
 
@@ -113,9 +117,9 @@ test-chaos: install  ## a kill at every failpoint, a million arbitrary records
 test-accidents: install  ## more than a kill: disk full, clock, lost checkpoint, registry down, a restart by itself, ...
 	$(RUN) pytest tests/chaos/test_scenarios.py tests/chaos/test_supervised.py
 
-test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps, test-docs, test-wheel, test-s3, test-cluster
+test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps, test-docs, test-wheel, test-backup, test-s3, test-cluster
 	$(UNIT)
-	$(RUN) pytest --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/docs --ignore=tests/chaos --ignore=tests/s3 --ignore=tests/cluster --ignore=tests/wheel/test_demo.py
+	$(TWO) --dist=loadgroup --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/docs --ignore=tests/chaos --ignore=tests/backup --ignore=tests/s3 --ignore=tests/cluster --ignore=tests/wheel/test_demo.py
 
 bench: install  ## what the README and docs say of speed
 	$(TRAFFIC) bench landing

@@ -16,6 +16,9 @@ from specs.loader import Specs, load_specs
 # a worker of pytest-xdist has no program of its own, which PySpark takes for a run of its doctests
 sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
 
+ONE_WORKER = {"spark", "serving"}
+"""Folders whose tests share a Spark session or an API; of the others it is the tests of a file."""
+
 settings.register_profile("shared machine", deadline=None)  # how long one example takes is chance
 settings.load_profile("shared machine")
 
@@ -26,6 +29,14 @@ def pytest_sessionstart() -> None:
         signal.SIGTERM,
         lambda *_: pytest.exit("asked to end", returncode=128 + signal.SIGTERM),
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one worker of pytest-xdist what shares a fixture that is dear to make."""
+    for item in items:
+        folder = item.path.parent.name
+        shared = folder if folder in ONE_WORKER else item.path.name
+        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")

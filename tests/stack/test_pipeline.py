@@ -41,6 +41,7 @@ from specs.loader import Specs
 from tests.contract_reader import ContractReader
 from tests.edited_specs import edited_specs
 from tests.scraped import names_told
+from tests.unit.ml.tables import small_specs
 
 pytestmark = pytest.mark.stack
 
@@ -392,7 +393,8 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
     assert landed["rows"] == city.truth.records - sum(city.truth.malformed.values())
     assert traffic.run("stream", "--once")["score_rows"] == 0
     assert read_through(checkpoint) == bronze.refresh()
-    first, metrics = train_model(lake, servers["mlflow"])
+    teacher = Lake(lake.root, small_specs())
+    first, metrics = train_model(teacher, servers["mlflow"])
     assert set(metrics) == set(city.specs.ml.horizons_minutes)
 
     # Manipulate: a new driver goes on, and the champion changes under it.
@@ -402,7 +404,7 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
         city.send(live, timedelta(minutes=30))
         traffic.run("land", "--once")
         wait_for(lambda: bool(versions_by_window(lake)), stream)
-        second, _ = train_model(lake, servers["mlflow"], as_champion=True)
+        second, _ = train_model(teacher, servers["mlflow"], as_champion=True)
         time.sleep(4 * settings.model_poll_seconds)  # the registry is asked on a timer
         city.send(live + timedelta(hours=2), timedelta(minutes=30))
         traffic.run("land", "--once")

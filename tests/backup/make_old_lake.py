@@ -1,5 +1,5 @@
 """Make the home that a later release's upgrade test opens: in this release's clone, run
-``python -m tests.stack.make_old_lake FILE``, and keep FILE as tests/stack/old_lake.tar.xz."""
+``python -m tests.backup.make_old_lake FILE``, and keep FILE as tests/backup/old_lake.tar.xz."""
 
 import sys
 import tarfile
