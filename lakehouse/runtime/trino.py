@@ -69,7 +69,12 @@ JVM = (
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-OmitStackTraceInFastThrow",
     "-XX:+UnlockDiagnosticVMOptions",
-    "-XX:G1NumCollectionsKeepPinned=10000000",
+    "-XX:+UseParallelGC",  # its work ends with its pause; G1's goes on beside the queries
+    # A method is compiled to the full when it is truly hot: of fifteen thousand that are a little
+    # so, the compiler takes more than the queries, for minutes, where there are two cores.
+    "-XX:Tier4InvocationThreshold=30000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=60000",
     "-XX:PerMethodRecompilationCutoff=10000",  # without them a hot loop may end up interpreted
     "-XX:PerBytecodeRecompilationCutoff=10000",
     "-XX:+EnableDynamicAgentLoading",

@@ -26,7 +26,7 @@ def register(endpoint: Endpoint, lake: Lake, marker: Path) -> None:
     Args:
         endpoint: the owner's.
         lake: the tables.
-        marker: keeps what was registered last, so that an unchanged catalog takes two queries.
+        marker: keeps what was registered last, so that an unchanged catalog takes three queries.
 
     Raises:
         SpecError: a view's query is wrong; the message carries Trino's own.
@@ -35,34 +35,38 @@ def register(endpoint: Endpoint, lake: Lake, marker: Path) -> None:
     for name in lake.specs.tables:
         lake.table(name)
     with Client(endpoint) as client:
-        _until_ready(client)
+        _until_answered(client, "SELECT 1")
         known = _known(client)
         state = f"{lake.specs.version} {lake.root.resolve()}\n"
         is_whole = {*lake.specs.tables, *lake.specs.views} <= known
-        if is_whole and marker.exists() and marker.read_text() == state:
-            return
-        for schema in sorted({name.split(".")[0] for name in lake.specs.tables}):
-            client.rows(f"CREATE SCHEMA IF NOT EXISTS {CATALOG}.{schema}")
-        for name in lake.specs.tables:
-            _register_table(client, name, lake.folder(name).resolve().as_uri(), name in known)
-        for view in lake.specs.views.values():
-            _create_view(client, lake.specs, view)
-        _check_columns(client, lake.specs)
-    marker.write_text(state)
+        if not (is_whole and marker.exists() and marker.read_text() == state):
+            _register_all(client, lake, known)
+            marker.write_text(state)
+        _until_answered(client, "SELECT count(*) FROM silver.road_segment")
 
 
-def _until_ready(client: Client) -> None:
+def _until_answered(client: Client, statement: str) -> None:
     """A server that has just started may not have counted itself among its workers yet."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
-            client.rows("SELECT 1")
+            client.rows(statement)
         except Unavailable:
             if time.monotonic() > deadline:
                 raise
             time.sleep(POLL_SECONDS)
         else:
             return
+
+
+def _register_all(client: Client, lake: Lake, known: set[str]) -> None:
+    for schema in sorted({name.split(".")[0] for name in lake.specs.tables}):
+        client.rows(f"CREATE SCHEMA IF NOT EXISTS {CATALOG}.{schema}")
+    for name in lake.specs.tables:
+        _register_table(client, name, lake.folder(name).resolve().as_uri(), name in known)
+    for view in lake.specs.views.values():
+        _create_view(client, lake.specs, view)
+    _check_columns(client, lake.specs)
 
 
 def _known(client: Client) -> set[str]:
