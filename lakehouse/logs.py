@@ -19,8 +19,8 @@ from typing import Any, TextIO
 OURS = ("benchmarks", "ingestion", "lakehouse", "ml", "quality", "specs")
 """Packages whose events are told; of others' only warnings and worse."""
 
-CHATTY = ("kafka",)
-"""Libraries that tell of every attempt; what came of the last is an error of ours."""
+CHATTY = ("kafka", "ingestion.producer")
+"""Kafka's clients, which tell of every attempt; what came of the last is an error of ours."""
 
 MASK = "***"
 QUOTED_LINES = 12
@@ -86,7 +86,7 @@ def configure(stream: TextIO | None = None) -> None:
     _write_to(stream or sys.stderr, TerminalLine())
     logging.getLogger().setLevel(logging.WARNING)
     for name in CHATTY:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # librdkafka calls much fatal
 
 
 def tell_events(stream: TextIO | None = None) -> None:

@@ -16,8 +16,8 @@ from specs.loader import Specs, load_specs
 # a worker of pytest-xdist has no program of its own, which PySpark takes for a run of its doctests
 sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
 
-ONE_WORKER = {"spark", "serving"}
-"""Folders whose tests share a Spark session or an API; of the others it is the tests of a file."""
+SHARED = ("spark", "api", "servers")
+"""Fixtures that are dear to make: what uses one of them runs in one worker of pytest-xdist."""
 
 settings.register_profile("shared machine", deadline=None)  # how long one example takes is chance
 settings.load_profile("shared machine")
@@ -32,11 +32,10 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one worker of pytest-xdist what shares a fixture that is dear to make."""
+    """Group the tests for ``--dist=loadgroup``: by what they share, else by file."""
     for item in items:
-        folder = item.path.parent.name
-        shared = folder if folder in ONE_WORKER else item.path.name
-        item.add_marker(pytest.mark.xdist_group(shared))
+        shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.name))
 
 
 @pytest.fixture(scope="session")

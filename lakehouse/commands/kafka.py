@@ -1,8 +1,5 @@
 """Options of the commands that talk to Kafka."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,11 +21,3 @@ def kafka_at(bootstrap: str | None, service: str) -> "KafkaAccess":
     from lakehouse.settings import Settings
 
     return kafka_access(Settings(), service, bootstrap)
-
-
-@contextmanager
-def quiet_kafka() -> Iterator[None]:
-    """Keep the clients' own words about a broker that is down off the screen: ours say it once."""
-    for name in ("kafka", "ingestion.producer"):  # librdkafka calls a refused login fatal
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    yield

@@ -2,8 +2,6 @@
 
 import typer
 
-from lakehouse.commands.kafka import quiet_kafka
-
 app = typer.Typer(no_args_is_help=True, help="Metrics for Prometheus.")
 
 
@@ -35,7 +33,6 @@ def serve() -> None:
     exporter = Exporter(lake, settings.stream_checkpoint, kafka)
 
     with (
-        quiet_kafka(),
         exposed(
             told, "exporter", port=settings.metrics_port, targets=settings.targets,
             host=settings.metrics_host,

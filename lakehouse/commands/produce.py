@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse.commands.answer import Json, print_json
-from lakehouse.commands.kafka import Bootstrap, kafka_at, quiet_kafka
+from lakehouse.commands.kafka import Bootstrap, kafka_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -147,7 +147,6 @@ def _produce(
 
     name, retry = specs.topics["traffic_event"].topic, specs.ops.retries.unavailable
     with (
-        quiet_kafka(),
         stopping_on_signals() as stopped,
         KafkaSender(kafka_at(bootstrap, "producer"), name, retry) as sender,
     ):

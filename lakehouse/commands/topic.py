@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lakehouse.commands.answer import Json, print_json
-from lakehouse.commands.kafka import Bootstrap, kafka_at, quiet_kafka
+from lakehouse.commands.kafka import Bootstrap, kafka_at
 
 if TYPE_CHECKING:
     from ingestion.topics import TopicAdmin
@@ -21,7 +21,7 @@ def _admin(specs: "Specs", bootstrap: str | None, service: str) -> Iterator["Top
     from ingestion.topics import TopicAdmin
 
     kafka, retry = kafka_at(bootstrap, service), specs.ops.retries.unavailable
-    with quiet_kafka(), TopicAdmin(kafka, retry) as admin:
+    with TopicAdmin(kafka, retry) as admin:
         yield admin
 
 

@@ -4,8 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from ingestion.records import Truth
+from ingestion.topics import TopicAdmin
 from lakehouse.runtime.stack import running
 from lakehouse.settings import Settings
+from specs.loader import Specs
+from tests.stack.city import HISTORY, START, City
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +23,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 @pytest.fixture(scope="session")
 def kafka(servers: dict[str, str]) -> str:
     return servers["kafka"]
+
+
+@pytest.fixture(scope="session")
+def city(kafka: str, specs: Specs) -> City:
+    """Two days of the city on the topic, disturbed."""
+    with TopicAdmin(kafka, specs.ops.retries.unavailable) as admin:
+        admin.create(specs)
+    made = City(kafka, specs, Truth())
+    assert sum(end for _, end in made.offsets().values()) == 0, "these tests count the whole topic"
+    made.history = made.send(START, HISTORY)
+    return made
