@@ -62,7 +62,7 @@ def measure(load: LiveLoad, shape: Shape = Shape(), *, through_trino: bool = Fal
         lake = home.lake(load.segments)
         make_champion(home, load, shape)
         with ExitStack() as beside:
-            watch = beside.enter_context(_watching(home)) if through_trino else None
+            watch = beside.enter_context(_watching(home, lake)) if through_trino else None
             seen = run_live(home, lake, load, landers=shape.landers)
         fresh = freshness_seconds(lake, since_version=seen.since_version)
         hops = hop_seconds(lake, since_version=seen.since_version)
@@ -82,9 +82,12 @@ def measure(load: LiveLoad, shape: Shape = Shape(), *, through_trino: bool = Fal
     return {**summary(load, seen, fresh), **returned, "hops": hops, **audited(checks)}
 
 
-def _watching(home: BenchHome) -> AbstractContextManager[RowWatch]:
-    endpoint = Endpoint(home.endpoints["trino"], "analyst")
-    return watching(endpoint, home.specs.ml.horizons_minutes[0])
+def _watching(home: BenchHome, lake: Lake) -> AbstractContextManager[RowWatch]:
+    endpoint, horizon = (
+        Endpoint(home.endpoints["trino"], "analyst"),
+        home.specs.ml.horizons_minutes[0],
+    )
+    return watching(endpoint, lake.table("gold.congestion_scores"), horizon)
 
 
 def _landed_at(lake: Lake, version: int) -> datetime:

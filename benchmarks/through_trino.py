@@ -10,14 +10,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lakehouse.delta_log import LOG
 from lakehouse.freshness import NAMES, QUANTILES, Quantiles
 from lakehouse.sql import select
-from lakehouse.tables import Lake
+from lakehouse.tables import Lake, LakeTable
 from lakehouse.trino.client import Client, Endpoint
 from specs.errors import Unavailable
 
-PAUSE_SECONDS = 0.2
-"""Between two looks: asked without one, Trino takes the CPU that the pipeline needs."""
+PAUSE_SECONDS = 0.02
+"""Between two looks at gold's log."""
+
+WARM_UP_QUERIES = 150
+"""Before the load: until then the JIT compiler takes more of Trino's CPU than the queries."""
 
 SEEN = pa.schema([
     ("segment_id", pa.string()), ("window_start", pa.timestamp("us", "UTC")),
@@ -33,14 +37,15 @@ JOIN_SECONDS = 60.0
 
 
 class RowWatch:
-    """Asks for the newest scores over and over, and keeps when each state of a row came first.
+    """Asks for the newest scores after each commit, and keeps when each state of a row came first.
 
     The newest are those of windows that are open: a reading that is not late changes no other.
     """
 
-    def __init__(self, endpoint: Endpoint, horizon_minutes: int) -> None:
+    def __init__(self, endpoint: Endpoint, scores: LakeTable, horizon_minutes: int) -> None:
         """Ask nothing yet."""
         self._endpoint, self._horizon = endpoint, horizon_minutes
+        self._log, self._version = scores.folder / LOG, scores.refresh()
         self._rows: list[tuple[Any, ...]] = []
         self._newest: dict[tuple[str, datetime], datetime] = {}
         self._failure: Exception | None = None
@@ -61,16 +66,30 @@ class RowWatch:
                 self._newest[key] = newest
                 self._rows.append((*key, newest, seen_at))
 
+    def warm_up(self) -> None:
+        """Have Trino compile what it needs for the question."""
+        with Client(self._endpoint) as client:
+            for _ in range(WARM_UP_QUERIES):
+                self.look(client)
+
     def run(self, stop: threading.Event) -> None:
         """Ask until told to stop, and once more after that."""
         try:
             with Client(self._endpoint) as client:
                 while not stop.is_set():
-                    self.look(client)
-                    stop.wait(PAUSE_SECONDS)
+                    if self._has_news():
+                        self.look(client)
+                    else:
+                        stop.wait(PAUSE_SECONDS)
                 self.look(client)
         except Exception as error:  # raised again where the watch is read
             self._failure = error
+
+    def _has_news(self) -> bool:
+        known = self._version
+        while (self._log / f"{self._version + 1:020}.json").exists():
+            self._version += 1
+        return self._version > known
 
     def table(self) -> pa.Table:
         """The states of rows that were seen. Raises what went wrong meanwhile."""
@@ -82,9 +101,10 @@ class RowWatch:
 
 
 @contextmanager
-def watching(endpoint: Endpoint, horizon_minutes: int) -> Iterator[RowWatch]:
+def watching(endpoint: Endpoint, scores: LakeTable, horizon_minutes: int) -> Iterator[RowWatch]:
     """Watch beside what the block does, and look once more at its end."""
-    watch, stop = RowWatch(endpoint, horizon_minutes), threading.Event()
+    watch, stop = RowWatch(endpoint, scores, horizon_minutes), threading.Event()
+    watch.warm_up()
     thread = threading.Thread(target=watch.run, args=(stop,), name="row watch", daemon=True)
     thread.start()
     try:
