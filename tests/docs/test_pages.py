@@ -111,6 +111,9 @@ class Clone:
         except subprocess.TimeoutExpired:
             os.killpg(running.pid, signal.SIGTERM)
             printed, _ = running.communicate()
+        except BaseException:  # the run is asked to end
+            os.killpg(running.pid, signal.SIGTERM)
+            raise
         assert running.returncode == 0, f"{name} ended with {running.returncode}:\n{printed}"
         print(f"--- {name}\n{printed}")
         return printed

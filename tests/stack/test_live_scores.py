@@ -1,4 +1,7 @@
-"""Readings become scores through the commands, while the champion changes under them."""
+"""Readings become scores through the commands, while the champion changes under them.
+
+In the order of names it comes after test_landing, which counts the city's history alone.
+"""
 
 import json
 import subprocess
