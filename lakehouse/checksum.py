@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lakehouse.sql import select
-from lakehouse.sql_text import quoted
+from lakehouse.sql_text import digest, quoted
 from lakehouse.tables import Lake
 
 COUNTS_CORRECTIONS = "revision"
@@ -34,15 +34,16 @@ def checksum(
     """
     table = lake.table(name)
     table.refresh()
-    said = [column.name for column in table.spec.columns
+    said = [digest(f'"{column.name}"') if column.type == "string" else f'"{column.name}"'
+            for column in table.spec.columns
             if not column.stamp and column.name != COUNTS_CORRECTIONS]  # fmt: skip
     bounds = [
         f"window_start {sign} TIMESTAMPTZ {quoted(moment.isoformat())}"
         for sign, moment in ((">=", start), ("<", end)) if moment is not None
     ]  # fmt: skip
-    columns = ", ".join(f'"{column}"' for column in said)
     query = f"""
-        SELECT count(*) AS rows, coalesce(sum(hash({columns})::HUGEINT), 0)::VARCHAR AS total
+        SELECT count(*) AS rows,
+            coalesce(sum(hash({", ".join(said)})::HUGEINT), 0)::VARCHAR AS total
         FROM said WHERE {" AND ".join(["true", *bounds])}
     """
     (found,) = select(query, said=table.dataset()).to_pylist()

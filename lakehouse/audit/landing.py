@@ -12,6 +12,7 @@ from lakehouse.audit.balance import Offsets
 from lakehouse.audit.check import Check
 from lakehouse.audit.evidence import SQL_TYPES, Evidence
 from lakehouse.audit.retention import COMMITTED_WITHIN, KEPT, TOPIC
+from lakehouse.sql_text import digest
 from specs.tables import TopicSpec
 
 WHERE = "'partition ' || partition || ' offset ' || \"offset\""
@@ -91,14 +92,14 @@ def record_checks(evidence: Evidence, offsets: Offsets, records: Iterable[pa.Tab
         offsets: what ``records`` are read from.
         records: batches of ``partition``, ``offset``, ``kafka_timestamp``, ``key`` and ``value``.
     """
-    digest = "CASE WHEN {0} IS NULL THEN 0 ELSE hash({0}) END"
-    key, value = digest.format("key"), digest.format("value")
+    key, value, raw_key, raw_value = (
+        f"coalesce({digest(column)}, 0)" for column in ("key", "value", "raw_key", "raw_value")
+    )
     evidence.fill(
         "record",
         'partition INTEGER, "offset" BIGINT, stamp TIMESTAMPTZ, key UBIGINT, value UBIGINT',
         f'SELECT partition, "offset", kafka_timestamp, {key}, {value} FROM batch', records,
     )  # fmt: skip
-    raw_key, raw_value = digest.format("raw_key"), digest.format("raw_value")
     evidence.keep("held", f"""
         SELECT partition, "offset", kafka_timestamp AS stamp, NULL::UBIGINT AS key,
             {raw_value} AS value FROM bronze

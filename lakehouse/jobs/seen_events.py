@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from lakehouse.jobs.batch_note import EPOCH, MICROSECOND
 from lakehouse.sql import select
+from lakehouse.sql_text import digest
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -20,8 +21,8 @@ class SeenEvents:
     """Hashes of the events that were counted, in buckets of event time.
 
     Of two events in 10 million million one may be taken for another that was seen, by their hash of
-    64 bits. That reading is then missing from silver, which `Reconciler` finds and mends as it does
-    with late ones.
+    64 bits. That reading is then missing from silver until its window is final, when `Reconciler`
+    finds and mends it as it does with late ones.
     """
 
     def __init__(self, bucket: timedelta) -> None:
@@ -48,8 +49,8 @@ class SeenEvents:
             One value a row; of two rows of one event, in this table or an earlier one, only the
             first is true.
         """
-        hashed = select("SELECT hash(event_id) AS h, epoch_us(event_time) AS t FROM events",
-                        events=events)  # fmt: skip
+        query = f"SELECT {digest('event_id')} AS h, epoch_us(event_time) AS t FROM events"
+        hashed = select(query, events=events)
         hashes, index = np.unique(hashed["h"].to_numpy(), return_index=True)
         is_new = ~self._contains(hashes)
         hashes, index = hashes[is_new], index[is_new]

@@ -30,6 +30,12 @@ def test_the_first_delivery_counts_and_no_other() -> None:
     assert seen.size_bytes == 24
 
 
+def test_ids_that_differ_in_two_digits_are_two_events() -> None:
+    ids = ["simulator:s00008:1714976388000", "simulator:s00003:1714973388000"]
+    times = pa.array([after(0), after(0)], pa.timestamp("us", "UTC"))
+    assert SeenEvents(PANE).first(pa.table({"event_id": ids, "event_time": times})).all()
+
+
 def test_no_event_is_no_first() -> None:
     assert SeenEvents(PANE).first(events()[:0]).tolist() == []
 
