@@ -71,11 +71,16 @@ def _score_checks(evidence: Evidence) -> list[Check]:
 
 
 def _completeness_check(evidence: Evidence) -> Check:
-    """From the first score on, and wherever a window's neighbours are scored, each row is."""
+    """From a city's first score on, and wherever a window's neighbours are scored, each row is.
+
+    A window from before there was a model is owed none when its silver is recomputed.
+    """
     owed = f"""
-        SELECT segment_id, source, window_start FROM observed
+        WITH first AS (SELECT source, min(window_start) AS begins FROM scores GROUP BY source)
+        SELECT segment_id, source, window_start FROM observed LEFT JOIN first USING (source)
         WHERE {without_days("window_date", "scores")} AND (
             committed_at > (SELECT min(scored_at) FROM scores)
+                AND (begins IS NULL OR window_start >= begins)
             OR is_final AND (source, window_start) IN (SELECT source, window_start FROM scores))
     """
     horizons = len(evidence.specs.ml.horizons_minutes)
