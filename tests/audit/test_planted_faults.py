@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 
 from lakehouse.audit import Check, proof
 from lakehouse.commit import Note
@@ -187,3 +188,12 @@ def test_scores_may_outlive_the_windows_that_they_were_made_of(
     assert expire(cut, SCORES, datetime.now(UTC)) > 0
     assert expire(cut, KPI, datetime.now(UTC)) > 0
     assert off(audited(good, cut.root, specs)) == []
+
+
+def test_a_window_from_before_the_first_score_may_be_recomputed(
+    good: Good, copied: Path, specs: Specs
+) -> None:
+    lake, first = Lake(copied, specs), f"window_date = '{START.date()}'"
+    DeltaTable(lake.folder(SCORES)).delete(first)
+    DeltaTable(lake.folder(SILVER)).update({"committed_at": "now()"}, predicate=first)
+    assert audited(good, copied, specs)[HORIZONS].is_ok
