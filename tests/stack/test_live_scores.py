@@ -3,7 +3,6 @@
 In the order of names it comes after test_landing, which counts the city's history alone.
 """
 
-import gc
 import json
 import subprocess
 import sys
@@ -92,7 +91,6 @@ def assert_a_consumer_knows_the_news(lake: Lake, name: str, kafka: str) -> None:
     assert set(told) <= set(rows)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_readings_become_scores_of_the_champion_and_the_books_balance(
     city: City, servers: dict[str, str], tmp_path: Path
 ) -> None:
@@ -155,4 +153,3 @@ def test_readings_become_scores_of_the_champion_and_the_books_balance(
     assert fresh["p50_seconds"] > 0
     audit = traffic.run("audit", "--json")
     assert audit["audit_ok"] is True
-    gc.collect()  # MLflow leaves its sockets to it: let them complain here
