@@ -16,9 +16,9 @@ from lakehouse.runtime.stack import running
 from lakehouse.settings import Settings
 from ml.registry import champion
 from specs.loader import Specs
-from tests.chaos.child import Child
+from tests.chaos.child import PATIENCE_SECONDS, Child, wait_until
 from tests.chaos.registry import register_small
-from tests.chaos.world import PATIENCE_SECONDS, SEGMENTS, World, wait_until
+from tests.chaos.world import SEGMENTS, World
 
 pytestmark = pytest.mark.stack
 

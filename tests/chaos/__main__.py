@@ -15,12 +15,12 @@ from typing import Any
 
 from lakehouse.runtime import stack
 from lakehouse.runtime.kafka import KAFKA
-from tests.chaos.child import Child
+from tests.chaos.child import PATIENCE_SECONDS, Child
 from tests.chaos.cycles import KILLS, Stage, audited
 from tests.chaos.plan import Cycle, plan
 from tests.chaos.recording import Recording, outputs, record, replay
 from tests.chaos.registry import registry
-from tests.chaos.world import PATIENCE_SECONDS, world
+from tests.chaos.world import world
 from tests.edited_specs import edited_folder
 
 HASTY = tuple(

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 QUOTED_CHARACTERS = 3000
+PATIENCE_SECONDS = 600.0
+LOOK_SECONDS = 0.2
+"""Between looks at tables: one takes many requests, from those who work meanwhile."""
 PRELOADED = ["tests.chaos.warm"]
 
 
@@ -42,6 +46,20 @@ def _begin(
     faulthandler.register(signal.SIGUSR1)  # says where it stands
     target(*arguments)
     sys.stdout.flush()
+
+
+def wait_until(
+    is_so: Callable[[], object],
+    what: str,
+    seconds: float = PATIENCE_SECONDS,
+    pause_seconds: float = 0.02,
+) -> None:
+    """Look again and again; raises `TimeoutError` when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {seconds:g} s not yet: {what}")
+        time.sleep(pause_seconds)
 
 
 @dataclass
@@ -91,6 +109,11 @@ class Child:
     def is_alive(self) -> bool:
         """It has not ended."""
         return self.process.is_alive()
+
+    def until(self, is_so: Callable[[], object], what: str) -> None:
+        """Wait until it is so; raises `AssertionError` once the child has ended before."""
+        wait_until(lambda: is_so() or not self.is_alive, what, pause_seconds=LOOK_SECONDS)
+        assert self.is_alive, f"{self.name} has ended before: {what}; {self.said()}"
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

@@ -23,11 +23,11 @@ from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from ml.registry import champion
 from specs.loader import load_specs
-from tests.chaos.child import Child
+from tests.chaos.child import PATIENCE_SECONDS, Child, wait_until
 from tests.chaos.plan import Cycle
 from tests.chaos.recording import OUTPUTS, Recording, faults, outputs, replay
 from tests.chaos.registry import crown
-from tests.chaos.world import PATIENCE_SECONDS, START, World, wait_until
+from tests.chaos.world import START, World
 
 KILLED = -signal.SIGKILL
 SCORES = OUTPUTS[1]

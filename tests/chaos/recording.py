@@ -27,8 +27,8 @@ from lakehouse.tables import Lake
 from lakehouse.transforms.window_aggregate import add_panes
 from specs.loader import load_specs
 from specs.transforms import TransformSpec
-from tests.chaos.child import Child
-from tests.chaos.world import PATIENCE_SECONDS, World
+from tests.chaos.child import PATIENCE_SECONDS, Child
+from tests.chaos.world import World
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -27,10 +27,10 @@ from lakehouse.runtime.server import steady_port
 from lakehouse.tables import Lake
 from specs.loader import load_specs
 from tests.chaos.__main__ import HASTY
-from tests.chaos.child import Child, traffic
+from tests.chaos.child import PATIENCE_SECONDS, Child, traffic, wait_until
 from tests.chaos.recording import outputs
 from tests.chaos.registry import register_small
-from tests.chaos.world import PATIENCE_SECONDS, World, wait_until, world
+from tests.chaos.world import World, world
 from tests.edited_specs import edited_folder
 
 pytestmark = pytest.mark.stack
@@ -95,13 +95,13 @@ def test_of_two_landers_one_is_killed_and_the_other_takes_its_partitions(city: W
 def test_the_broker_is_away_for_a_while_and_the_lander_waits(city: World) -> None:
     with city.command("land", name="patient", **SMALL) as lander:
         city.send(SOME)
-        wait_until(lambda: not city.landing_faults(), "it has begun")
+        lander.until(lambda: not city.landing_faults(), "it has begun")
         process.stop(city.settings.run, [KAFKA.name], grace_seconds=0)
         time.sleep(DOWN_SECONDS)
         assert lander.is_alive, lander.said()
         stack.up(city.settings, (KAFKA,), tell=lambda _: None)
         city.send(SOME)
-        wait_until(lambda: not city.landing_faults(), "it has caught up")
+        lander.until(lambda: not city.landing_faults(), "it has caught up")
         lander.signal(signal.SIGTERM)
         lander.report(PATIENCE_SECONDS)
 
@@ -242,13 +242,12 @@ def test_while_the_registry_is_down_silver_goes_on_and_gold_catches_up(town: Wor
     with town.command("stream", name="orphan", **registry_of(town)) as stream:
         known, scored = final(town), scores(town)
         town.land_in_steps(6)
-        wait_until(lambda: final(town) != known or not stream.is_alive, "silver goes on")
-        assert stream.is_alive, stream.said()
+        stream.until(lambda: final(town) != known, "silver goes on")
         assert scores(town) == scored
         assert missing(town) != []
         stack.up(town.settings, (MLFLOW,))
         town.land_in_steps(1)  # what is open is scored with the next batch
-        wait_until(lambda: not missing(town) or not stream.is_alive, "gold has caught up")
+        stream.until(lambda: not missing(town), "gold has caught up")
         stream.signal(signal.SIGTERM)
         stream.report(PATIENCE_SECONDS)
     caught_up(town)  # the registry may have come back after the last batch

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,12 +26,11 @@ from lakehouse.runtime.server import steady_port
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from specs.loader import Specs, load_specs
-from tests.chaos.child import Child
+from tests.chaos.child import PATIENCE_SECONDS, Child
 
 TOPIC = "traffic_event"
 SEGMENTS, INTERVAL_SECONDS = 20, 60
 START = datetime(2024, 5, 6, 5, tzinfo=UTC)
-PATIENCE_SECONDS = 600.0
 
 
 @dataclass
@@ -84,7 +82,7 @@ class World:
         with self.command("land", name="steady", land_max_seconds="0.05") as lander:
             for _ in range(steps):
                 self.send(timedelta(minutes=4), late=0.0)
-                wait_until(lambda: not self.landing_faults(), "the step is landed")
+                lander.until(lambda: not self.landing_faults(), "the step is landed")
             lander.signal(signal.SIGTERM)
             lander.report(PATIENCE_SECONDS)
 
@@ -140,14 +138,3 @@ def world(folder: Path, seed: int, **choices: Any) -> Iterator[World]:
             admin.create(specs)
         register_segments(made.lake(), "simulator", count=SEGMENTS)
         yield made
-
-
-def wait_until(
-    is_so: Any, what: str, seconds: float = PATIENCE_SECONDS, pause_seconds: float = 0.02
-) -> None:
-    """Look again and again; raises `TimeoutError` when it does not come."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"after {seconds:g} s not yet: {what}")
-        time.sleep(pause_seconds)

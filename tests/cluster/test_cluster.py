@@ -15,9 +15,9 @@ from lakehouse.jobs.checkpoint import told_through
 from lakehouse.runtime import process, stack
 from lakehouse.runtime.spark_cluster import CLUSTER
 from lakehouse.runtime.stack import endpoints
-from tests.chaos.child import Child
+from tests.chaos.child import PATIENCE_SECONDS, Child, wait_until
 from tests.chaos.registry import registry
-from tests.chaos.world import PATIENCE_SECONDS, World, wait_until, world
+from tests.chaos.world import World, world
 
 pytestmark = pytest.mark.stack
 
@@ -65,14 +65,12 @@ def goes_on(city: World, driver: Child, what: str) -> None:
     """More readings come, and silver and gold have them."""
     city.send(SOME)
     wait_until(lambda: not city.landing_faults(), f"{what}: all is landed")
-    wait_until(partial(told, city, driver), f"{what}: silver and gold have it")
-    assert driver.is_alive, driver.said()
+    driver.until(partial(told, city), f"{what}: silver and gold have it")
 
 
-def told(city: World, driver: Child) -> bool:
+def told(city: World) -> bool:
     lake = city.lake()
-    reached = told_through(lake, city.settings.stream_checkpoint)
-    return reached == lake.table(BRONZE).version or not driver.is_alive
+    return told_through(lake, city.settings.stream_checkpoint) == lake.table(BRONZE).version
 
 
 def test_a_worker_a_lander_and_the_driver_are_killed_and_the_audit_is_even(city: World) -> None:

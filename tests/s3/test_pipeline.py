@@ -14,10 +14,9 @@ from lakehouse.runtime import stack
 from lakehouse.runtime.trino import TRINO
 from lakehouse.trino.client import Client, Endpoint
 from lakehouse.trino.home import OWNER
-from tests.chaos import world as chaos
-from tests.chaos.child import Child
+from tests.chaos.child import PATIENCE_SECONDS, Child
 from tests.chaos.registry import registry
-from tests.chaos.world import PATIENCE_SECONDS, START, World, world
+from tests.chaos.world import START, World, world
 from tests.s3.store import BUCKET, Store
 
 pytestmark = pytest.mark.stack
@@ -26,9 +25,6 @@ BRONZE, SILVER, KPI = "bronze.traffic_event", "silver.segment_metric", "gold.net
 SOME = timedelta(minutes=10)
 SMALL = {"land_max_records": "60", "land_max_seconds": "0.05"}
 ADDRESSES = {"lake_url": f"s3://{BUCKET}/city/lake", "checkpoints_url": f"s3://{BUCKET}/city/state"}
-
-wait_until = partial(chaos.wait_until, pause_seconds=0.3)
-"""A look at tables in a bucket takes many requests, from those who work meanwhile."""
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +66,21 @@ def test_nothing_is_lost_though_the_store_is_killed_again_and_again(city: World,
     with landers[0], landers[1]:
         for _ in range(3):
             city.send(SOME)
-            wait_until(partial(is_past, city, BRONZE, version(city, BRONZE) + 2), "they land")
+            landers[0].until(partial(is_past, city, BRONZE, version(city, BRONZE) + 2), "they land")
             restart(s3)
-        wait_until(lambda: not city.landing_faults(), "all is landed")
+        landers[0].until(lambda: not city.landing_faults(), "all is landed")
 
         # The stream beside them, and the store dies under it too.
         with city.command("stream", spark_driver_memory="1g") as stream:
-            wait_until(lambda: told(city) or not stream.is_alive, "it has caught up")
+            stream.until(lambda: told(city), "it has caught up")
             for _ in range(2):
                 city.send(SOME)
-                wait_until(partial(is_past, city, SILVER, version(city, SILVER)), "silver has news")
+                stream.until(
+                    partial(is_past, city, SILVER, version(city, SILVER)), "silver has news"
+                )
                 restart(s3)
-            wait_until(lambda: not city.landing_faults(), "all is landed again")
-            wait_until(lambda: told(city) or not stream.is_alive, "silver and gold have it")
-            assert stream.is_alive, stream.said()
+            stream.until(lambda: not city.landing_faults(), "all is landed again")
+            stream.until(lambda: told(city), "silver and gold have it")
             stream.signal(signal.SIGTERM)
             stream.report(PATIENCE_SECONDS)
         for lander in landers:
