@@ -7,8 +7,6 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-from ingestion.registration import register_segments
-from ingestion.topics import TopicAdmin
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
 from lakehouse.runtime.server import steady_port
@@ -16,7 +14,7 @@ from lakehouse.runtime.stack import running
 from lakehouse.settings import Settings
 from specs.loader import load_specs
 from tests.chaos.registry import register_small
-from tests.chaos.world import SEGMENTS, World
+from tests.chaos.world import World
 
 KEPT = ("lake", "checkpoints", "mlflow")
 """Kafka's log is left out: the tables hold each record as it came."""
@@ -28,9 +26,7 @@ def make(home: Path) -> None:
     with running(settings, [KAFKA, MLFLOW]) as servers:
         register_small(servers["mlflow"])
         world = World(settings, specs, seed=8)
-        with TopicAdmin(world.bootstrap, specs.ops.retries.unavailable) as admin:
-            admin.create(specs)
-        register_segments(world.lake(), "simulator", count=SEGMENTS)
+        world.found()
         for _ in range(2):
             world.send(timedelta(minutes=15))
             world.run("land", "--once")

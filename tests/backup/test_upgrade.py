@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow as pa
 from confluent_kafka import Producer
 
-from ingestion.topics import TopicAdmin
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
 from lakehouse.runtime.server import steady_port
@@ -58,8 +57,7 @@ def test_an_older_releases_lake_goes_on_and_counts_nothing_twice(
     assert not settings.stream_checkpoint.exists()
     with running(settings, [KAFKA, MLFLOW]):
         world = World(settings, specs, seed=9, clock=START + OLD_LENGTH)
-        with TopicAdmin(world.bootstrap, specs.ops.retries.unavailable) as admin:
-            admin.create(specs)
+        world.found()
         sent_again(world.bootstrap, old_records(old))
         world.made_even()
         world.send(timedelta(minutes=20))

@@ -20,6 +20,7 @@ from ingestion.simulator import Simulation
 from ingestion.topics import TopicAdmin
 from lakehouse.audit import landing_balance
 from lakehouse.failpoints import VARIABLE
+from lakehouse.jobs.checkpoint import told_through
 from lakehouse.runtime import stack
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.server import steady_port
@@ -51,6 +52,12 @@ class World:
     def lake(self) -> Lake:
         """Fresh snapshots."""
         return Lake(self.settings.lake, self.specs)
+
+    def found(self) -> None:
+        """Give the broker the topics of the specs, and the lake the city's segments."""
+        with TopicAdmin(self.bootstrap, self.specs.ops.retries.unavailable) as admin:
+            admin.create(self.specs)
+        register_segments(self.lake(), "simulator", count=SEGMENTS)
 
     def readings(self, length: timedelta, late: float = 0.02) -> Records:
         """The city's next readings, disturbed; event time goes on where it stood."""
@@ -118,6 +125,12 @@ class World:
         assert audit["audit_ok"], [check for check in audit["checks"] if not check["is_ok"]]
         return self.run("checksum", "--json")
 
+    def is_told(self) -> bool:
+        """Silver and gold have all of bronze."""
+        lake = self.lake()
+        reached = told_through(lake, self.settings.stream_checkpoint)
+        return reached == lake.table("bronze.traffic_event").version
+
     def landing_faults(self) -> list[str]:
         """What the audit has to say of bronze and dead letters; nothing if all is well."""
         checks = landing_balance(self.lake(), self.offsets())
@@ -134,7 +147,5 @@ def world(folder: Path, seed: int, **choices: Any) -> Iterator[World]:
     settings = Settings(home=folder, kafka_port=steady_port(), **choices)
     with stack.running(settings, (KAFKA,)):
         made = World(settings, specs, seed)
-        with TopicAdmin(made.bootstrap, specs.ops.retries.unavailable) as admin:
-            admin.create(specs)
-        register_segments(made.lake(), "simulator", count=SEGMENTS)
+        made.found()
         yield made

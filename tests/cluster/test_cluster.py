@@ -4,14 +4,12 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from lakehouse.jobs.checkpoint import told_through
 from lakehouse.runtime import process, stack
 from lakehouse.runtime.spark_cluster import CLUSTER
 from lakehouse.runtime.stack import endpoints
@@ -65,12 +63,7 @@ def goes_on(city: World, driver: Child, what: str) -> None:
     """More readings come, and silver and gold have them."""
     city.send(SOME)
     wait_until(lambda: not city.landing_faults(), f"{what}: all is landed")
-    driver.until(partial(told, city), f"{what}: silver and gold have it")
-
-
-def told(city: World) -> bool:
-    lake = city.lake()
-    return told_through(lake, city.settings.stream_checkpoint) == lake.table(BRONZE).version
+    driver.until(city.is_told, f"{what}: silver and gold have it")
 
 
 def test_a_worker_a_lander_and_the_driver_are_killed_and_the_audit_is_even(city: World) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.jobs.checkpoint import told_through
 from lakehouse.runtime import stack
 from lakehouse.runtime.trino import TRINO
 from lakehouse.trino.client import Client, Endpoint
@@ -41,12 +40,6 @@ def city(s3: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]
             yield made
 
 
-def told(city: World) -> bool:
-    """Silver and gold have all of bronze."""
-    lake = city.lake()
-    return told_through(lake, city.settings.stream_checkpoint) == lake.table(BRONZE).version
-
-
 def version(city: World, name: str) -> int:
     return city.lake().table(name).version
 
@@ -72,7 +65,7 @@ def test_nothing_is_lost_though_the_store_is_killed_again_and_again(city: World,
 
         # The stream beside them, and the store dies under it too.
         with city.command("stream", spark_driver_memory="1g") as stream:
-            stream.until(lambda: told(city), "it has caught up")
+            stream.until(city.is_told, "it has caught up")
             for _ in range(2):
                 city.send(SOME)
                 stream.until(
@@ -80,7 +73,7 @@ def test_nothing_is_lost_though_the_store_is_killed_again_and_again(city: World,
                 )
                 restart(s3)
             stream.until(lambda: not city.landing_faults(), "all is landed again")
-            stream.until(lambda: told(city), "silver and gold have it")
+            stream.until(city.is_told, "silver and gold have it")
             stream.signal(signal.SIGTERM)
             stream.report(PATIENCE_SECONDS)
         for lander in landers:
