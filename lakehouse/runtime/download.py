@@ -28,7 +28,7 @@ from specs.errors import Unavailable
 AGENT = "traffic-lakehouse"
 CHUNK_BYTES = 1 << 18
 PARALLEL_DOWNLOADS = 6
-ATTEMPTS = 4
+ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 0.5
 READ_TIMEOUT_SECONDS = 20
 FREE_BYTES_MARGIN = 50 * 10**6
