@@ -83,11 +83,9 @@ def measure(load: LiveLoad, shape: Shape = Shape(), *, through_trino: bool = Fal
 
 
 def _watching(home: BenchHome, lake: Lake) -> AbstractContextManager[RowWatch]:
-    endpoint, horizon = (
-        Endpoint(home.endpoints["trino"], "analyst"),
-        home.specs.ml.horizons_minutes[0],
-    )
-    return watching(endpoint, lake.table("gold.congestion_scores"), horizon)
+    endpoint = Endpoint(home.endpoints["trino"], "analyst")
+    scores = lake.table("gold.congestion_scores")
+    return watching(endpoint, scores, home.specs.ml.horizons_minutes[0])
 
 
 def _landed_at(lake: Lake, version: int) -> datetime:

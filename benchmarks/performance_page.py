@@ -67,6 +67,22 @@ def _optional(name: str) -> Callable[[Kept], float | None]:
     return lambda result: None if result.get(name) is None else float(result[name])
 
 
+def _overhead(result: Kept) -> float:
+    return float(result["gate_cpu_ratio"] + result["metrics_cpu_ratio"])
+
+
+def _memory(process: str) -> Callable[[Kept], float | None]:
+    return lambda result: float(result["rss_bytes"][process]) / 1e6
+
+
+def _grown(*axes: str) -> Callable[[Kept], float | None]:
+    def read(result: Kept) -> float | None:
+        ratios = [point["p95_to_base"] for point in result["points"] if point["axis"] in axes]
+        return max((one for one in ratios if one is not None), default=None)
+
+    return read
+
+
 SPARK = "Spark's micro-batch: its plan, its offset logs and one shuffle, on two shared cores"
 AIMS = (
     Aim("landing, one process, events/s", 200_000, PEERS, _rate,
@@ -92,6 +108,14 @@ AIMS = (
     Aim("the same, p99 s", 2.5, FRESHNESS, _optional("p99_seconds"), SPARK, is_most=True),
     Aim("backfill bronze to gold, events/s", 200_000, BACKFILL,
         lambda result: float(result["events_per_second"]), "see its parts below"),
+    Aim("freshness with more history or more segments against the base", 1.3, GROWTH,
+        _grown("days", "segments"), "see Growth below", is_most=True),
+    Aim("gates and metrics, share of the CPU", 0.1, FRESHNESS, _overhead,
+        "Great Expectations is asked once a batch and layer", is_most=True),
+    Aim("lander's memory, MB", 600, FRESHNESS, _memory("lander"), "PyArrow and one batch",
+        is_most=True),
+    Aim("driver's memory, MB", 2500, FRESHNESS, _memory("stream"), "the JVM's heap and Python",
+        is_most=True),
 )  # fmt: skip
 
 
@@ -104,14 +128,9 @@ def page(kept: Mapping[str, Kept]) -> str:
         "| goal | bound | measured | met | what limits it |", "|---|---|---|---|---|",
         *(_aim(aim, kept) for aim in AIMS), "",
     ]  # fmt: skip
-    if PEERS in kept:
-        lines += _landing(kept[PEERS])
-    if RAMP in kept:
-        lines += _ramp(kept[RAMP])
-    if BACKFILL in kept:
-        lines += _backfill(kept[BACKFILL])
-    if GROWTH in kept:
-        lines += _growth(kept[GROWTH])
+    for name, part in PARTS.items():
+        if name in kept:
+            lines += part(kept[name])
     return "\n".join(lines)
 
 
@@ -244,6 +263,24 @@ def _backfill(kept: Kept) -> list[str]:
     ]  # fmt: skip
 
 
+def _freshness(kept: Kept) -> list[str]:
+    result = kept["result"]
+    rows = [
+        f"| {process} | {_number(seconds / result['seconds'])}"
+        f" | {_number(result['rss_bytes'][process] / 1e6)} |"
+        for process, seconds in sorted(result["cpu_seconds"].items())
+    ]
+    return [
+        "## Freshness", "", *_made(kept), "",
+        f"{_number(result['events_per_second'])} readings/s for {_number(result['seconds'])} s;"
+        f" from Kafka's timestamp to gold's commit p50 {_number(result['p50_seconds'])},"
+        f" p95 {_number(result['p95_seconds'])}, p99 {_number(result['p99_seconds'])} s."
+        f" Gates took {result['gate_cpu_ratio']:.1%} and metrics"
+        f" {result['metrics_cpu_ratio']:.1%} of lander's and stream's CPU.", "",
+        "| process | cores | peak memory, MB |", "|---|---|---|", *rows, "",
+    ]  # fmt: skip
+
+
 def _made(kept: Kept) -> list[str]:
     machine = kept["machine"]
     return [
@@ -259,3 +296,9 @@ def _spread(found: Mapping[str, float]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+PARTS: Mapping[str, Callable[[Kept], list[str]]] = {
+    FRESHNESS: _freshness, PEERS: _landing, RAMP: _ramp, BACKFILL: _backfill, GROWTH: _growth,
+}  # fmt: skip
+"""What the page tells of each kept result, in its order."""

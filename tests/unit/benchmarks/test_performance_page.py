@@ -1,0 +1,45 @@
+from typing import Any
+
+import pytest
+
+from benchmarks.kept import kept_results
+from benchmarks.performance_page import FRESHNESS, GROWTH, page
+
+
+def kept(result: dict[str, Any]) -> dict[str, Any]:
+    machine = {"cpus": 2, "cpu_model": "a CPU", "memory_bytes": 8 * 10**9, "python": "3.11.7"}
+    return {"command": "a bench", "at": "2026-01-01T00:00Z", "machine": machine, "result": result}
+
+
+def row(text: str, goal: str) -> list[str]:
+    (found,) = [line for line in text.splitlines() if line.startswith(f"| {goal} |")]
+    return [cell.strip() for cell in found.strip("|").split("|")]
+
+
+def test_a_goal_whose_bench_has_not_run_is_said_to_be_not_measured() -> None:
+    assert row(page({}), "lander's memory, MB")[2] == "not measured"
+
+
+@pytest.mark.parametrize(("gates", "verdict"), [(0.04, "yes"), (0.09, "no")])
+def test_a_missed_goal_says_what_limits_it(gates: float, verdict: str) -> None:
+    result = kept_results()[FRESHNESS]["result"] | {
+        "gate_cpu_ratio": gates, "metrics_cpu_ratio": 0.02,
+    }  # fmt: skip
+    _, _, _, met, limit = row(
+        page({FRESHNESS: kept(result)}), "gates and metrics, share of the CPU"
+    )
+    assert (met, bool(limit)) == (verdict, verdict == "no")
+
+
+def test_the_worst_point_of_both_axes_is_held_against_growths_bound() -> None:
+    figures = {
+        "rate": 2000.0, "segments": 500, "days": 1, "landers": 1, "p50_seconds": 1.0,
+        "p95_seconds": 1.0, "events_per_cpu_second": 1.0, "rss_bytes": {"lander": 1, "stream": 1},
+    }  # fmt: skip
+    ratios = [("base", 1.0), ("rate", 9.0), ("segments", 1.2), ("days", 1.4)]
+    points = [figures | {"axis": axis, "p95_to_base": ratio} for axis, ratio in ratios]
+    found = row(
+        page({GROWTH: kept({"points": points})}),
+        "freshness with more history or more segments against the base",
+    )
+    assert found[2:4] == ["1.4", "no"]
