@@ -12,7 +12,7 @@ from ingestion.registration import register_segments
 from ingestion.topics import TopicAdmin
 from lakehouse.runtime import stack
 from lakehouse.runtime.process import records
-from lakehouse.runtime.server import Server, steady_port
+from lakehouse.runtime.server import Server, free_port
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from specs.errors import WrongInput
@@ -96,7 +96,7 @@ def server_home(servers: tuple[Server, ...]) -> Iterator[BenchHome]:
     """Have a home with ``servers``, and nothing of it afterwards."""
     with tempfile.TemporaryDirectory(prefix="traffic-bench-") as folder:
         settings = Settings(
-            home=Path(folder), kafka_port=steady_port(), mlflow_port=0, trino_port=0,
+            home=Path(folder), kafka_port=free_port(), mlflow_port=0, trino_port=0,
             airflow_port=0,
         )  # fmt: skip
         with stack.running(settings, servers) as endpoints:

@@ -62,18 +62,10 @@ class Server:
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that nothing listens on, and that no connection is given by itself.
 
-
-def steady_port() -> int:
-    """Return one that no connection is given by itself, for a server that is started again on it.
-
-    One that is may be taken while its server is down, even by the very client that tries to reach
-    it: TCP then connects it to itself.
+    One that is may be taken before its server listens, or while it is down, even by the very client
+    that tries to reach it: TCP then connects it to itself.
     """
     draw = random.Random()  # noqa: S311  (nothing hangs on its being guessed)
     while True:

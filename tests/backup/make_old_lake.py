@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
-from lakehouse.runtime.server import steady_port
+from lakehouse.runtime.server import free_port
 from lakehouse.runtime.stack import running
 from lakehouse.settings import Settings
 from specs.loader import load_specs
@@ -22,7 +22,7 @@ KEPT = ("lake", "checkpoints", "mlflow")
 
 def make(home: Path) -> None:
     """Land and stream a small city's half hour in two goes, scored by a small model."""
-    settings, specs = Settings(home=home, kafka_port=steady_port(), mlflow_port=0), load_specs()
+    settings, specs = Settings(home=home, kafka_port=free_port(), mlflow_port=0), load_specs()
     with running(settings, [KAFKA, MLFLOW]) as servers:
         register_small(servers["mlflow"])
         world = World(settings, specs, seed=8)

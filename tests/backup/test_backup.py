@@ -8,7 +8,7 @@ import pytest
 
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
-from lakehouse.runtime.server import steady_port
+from lakehouse.runtime.server import free_port
 from lakehouse.runtime.stack import running
 from lakehouse.settings import Settings
 from ml.registry import champion
@@ -29,7 +29,7 @@ def caught_up(world: World) -> bool:
 def test_a_copy_of_a_running_lakehouse_goes_on_elsewhere_and_counts_nothing_twice(
     tmp_path: Path, specs: Specs
 ) -> None:
-    port, here, there = steady_port(), tmp_path / "here", tmp_path / "there"
+    port, here, there = free_port(), tmp_path / "here", tmp_path / "there"
     first = Settings(home=here, kafka_port=port, mlflow_port=0)
     with running(first, [KAFKA, MLFLOW]) as servers:
         register_small(servers["mlflow"])

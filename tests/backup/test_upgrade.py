@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
-from lakehouse.runtime.server import steady_port
+from lakehouse.runtime.server import free_port
 from lakehouse.runtime.stack import running
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
@@ -51,7 +51,7 @@ def test_an_older_releases_lake_goes_on_and_counts_nothing_twice(
     home = tmp_path / "home"
     with tarfile.open(OLD_LAKE) as archive:
         archive.extractall(home, filter="data")
-    settings = Settings(home=home, kafka_port=steady_port(), mlflow_port=0)
+    settings = Settings(home=home, kafka_port=free_port(), mlflow_port=0)
     old = Lake(settings.lake, specs)
     scored = old.table(SCORES).read().num_rows
     assert not settings.stream_checkpoint.exists()

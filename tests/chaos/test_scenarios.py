@@ -23,7 +23,7 @@ from lakehouse.journal import now
 from lakehouse.runtime import process, stack
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
-from lakehouse.runtime.server import steady_port
+from lakehouse.runtime.server import free_port
 from lakehouse.tables import Lake
 from specs.loader import load_specs
 from tests.chaos.__main__ import HASTY
@@ -196,7 +196,7 @@ def _land_an_hour_ahead() -> None:
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A city of its own, with a model registry that is stopped and started."""
     folder = tmp_path_factory.mktemp("registry")
-    with world(folder / "home", seed=8, mlflow_port=steady_port()) as made:
+    with world(folder / "home", seed=8, mlflow_port=free_port()) as made:
         stack.up(made.settings, (MLFLOW,))
         register_small(registry_of(made)["mlflow_uri"])
         yield made

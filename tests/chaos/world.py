@@ -23,7 +23,7 @@ from lakehouse.failpoints import VARIABLE
 from lakehouse.jobs.checkpoint import told_through
 from lakehouse.runtime import stack
 from lakehouse.runtime.kafka import KAFKA
-from lakehouse.runtime.server import steady_port
+from lakehouse.runtime.server import free_port
 from lakehouse.settings import Settings
 from lakehouse.tables import Lake
 from specs.loader import Specs, load_specs
@@ -144,7 +144,7 @@ class World:
 def world(folder: Path, seed: int, **choices: Any) -> Iterator[World]:
     """Have a broker with the topics of the specs and a registered city, in ``folder``."""
     specs = load_specs()
-    settings = Settings(home=folder, kafka_port=steady_port(), **choices)
+    settings = Settings(home=folder, kafka_port=free_port(), **choices)
     with stack.running(settings, (KAFKA,)):
         made = World(settings, specs, seed)
         made.found()

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.artifacts import ROOT
+from lakehouse.runtime.server import free_port
 from lakehouse.settings import Settings
 from tests.docs.accidents import ACCIDENTS, RUNBOOK
 from tests.pages import PAGES, Block, blocks, differs
@@ -34,13 +34,6 @@ PORTS = (
     "exporter_port",
 )  # fmt: skip
 PROGRAMS = {"docs/operations.md": ("prometheus", "prometheus-alertmanager")}
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 class Clone:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.runtime.server import LOOPBACK, answers_ok, steady_port
+from lakehouse.runtime.server import LOOPBACK, answers_ok, free_port
 
 BUCKET = "lake"
 PROGRAM = "versitygw"
@@ -29,7 +29,7 @@ class Store:
 
     program: str
     folder: Path
-    port: int = field(default_factory=steady_port)
+    port: int = field(default_factory=free_port)
     key: str = "tester"
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
     running: "subprocess.Popen[bytes] | None" = None
