@@ -100,6 +100,7 @@ class LakeTable(TableSnapshot):
 
         Raises:
             Fenced: another writer has advanced one of the steps; nothing was written.
+            Unavailable: other commits kept conflicting, past the bound in ops.yaml.
         """
         steps, began = tuple(steps), time.perf_counter()
         self._is_renewed()
@@ -115,10 +116,15 @@ class LakeTable(TableSnapshot):
                     commit_properties=properties(note, steps, commit_id),
                 )  # fmt: skip
 
-        try:
-            self._surely(once, steps, commit_id)
-        except CommitFailedError as error:
-            raise Fenced(f"{self.spec.table}: {error}") from error
+        def again() -> None:
+            try:
+                self._surely(once, steps, commit_id)
+            except CommitFailedError:  # of a step that was taken, or of rows that were rewritten
+                self.refresh()
+                self._refuse_overtaken(steps)
+                raise
+
+        self._retry_conflicts(again)
         self._held = write_checksum(self._delta, self.folder / LOG, self._held)
         return self._told(commit_id, steps, began)
 

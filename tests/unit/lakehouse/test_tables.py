@@ -12,9 +12,10 @@ from lakehouse.ledger import project
 from lakehouse.tables import Lake
 from specs.errors import Fenced
 from tests.edited_specs import edited_specs
-from tests.rows import reading, segment, table
+from tests.rows import metric, reading, segment, table
 
 BRONZE, ROAD = "bronze.traffic_event", "silver.road_segment"
+SILVER = "silver.segment_metric"
 NOTE = Note(job="test", spec_version="v")
 
 
@@ -75,6 +76,20 @@ def test_two_writers_of_different_partitions_do_not_hinder_each_other(
         other.append(table(lake, BRONZE, [reading(2 * number + 1, 0)]), NOTE,
                      [Step("land/1", None if number == 0 else number - 1, number)])  # fmt: skip
     assert offsets(lake) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("seconds", [[], [600]])
+def test_an_append_outlives_that_rows_are_rewritten_meanwhile(
+    seconds: list[int], lake: Lake, tmp_path: Path
+) -> None:
+    stream, correction = lake.table(SILVER), Lake(tmp_path / "lake", lake.specs).table(SILVER)
+    stream.merge(table(lake, SILVER, [metric("s:a", 0)]), NOTE, [Step("stream", None, 1)])
+    correction.merge(table(lake, SILVER, [metric("s:a", 0, revision=1)]), NOTE)
+    rows = table(lake, SILVER, [metric("s:a", start) for start in seconds])
+    stream.append(rows, NOTE, [Step("stream", 1, 2)])
+    stream.refresh()
+    assert stream.progress("stream") == 2
+    assert sorted(stream.read()["revision"].to_pylist()) == [*[0] * len(seconds), 1]
 
 
 def test_progress_is_what_the_log_says_whoever_committed_last(lake: Lake, tmp_path: Path) -> None:
