@@ -5,6 +5,7 @@ How a bucket is reached is in the variables that every S3 client knows (``AWS_EN
 nowhere else.
 """
 
+import math
 import os
 import re
 import time
@@ -30,8 +31,10 @@ DEFAULT_REGION = "us-east-1"
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 PASSING = ("NETWORK_CONNECTION", "REQUEST_TIMEOUT", "SERVICE_UNAVAILABLE", "SLOW_DOWN",
-           "INTERNAL_FAILURE", "RequestTimeout", "HTTP status 5")  # fmt: skip
-"""What Arrow's errors say of a store that may answer in a moment."""
+           "INTERNAL_FAILURE", "RequestTimeout", "HTTP status 5",
+           "error reading a body", "response body error")  # fmt: skip
+"""What the errors of Arrow and delta-rs say of a store that may answer in a moment, or that broke
+off in the middle of its answer, which delta-rs does not ask for again."""
 
 STORE_ERRORS = ("Generic S3 error", "AWS Error", "Object Store error", "s3a.",
                 "The operation lacked the necessary privileges")  # fmt: skip
@@ -87,7 +90,8 @@ def _where() -> str:
 
 
 @cache
-def _client(reached: Access) -> "fs.S3FileSystem":
+def _client(reached: Access, attempts: int = 1) -> "fs.S3FileSystem":
+    """A client that asks so often by itself; where we do, see `patiently`, once."""
     from pyarrow import fs
 
     address = urlsplit(reached.endpoint or "")
@@ -95,7 +99,7 @@ def _client(reached: Access) -> "fs.S3FileSystem":
         access_key=reached.key, secret_key=reached.secret, session_token=reached.token,
         region=reached.region, endpoint_override=address.netloc or None,
         scheme=address.scheme or "https", connect_timeout=CONNECT_SECONDS,
-        request_timeout=REQUEST_SECONDS, retry_strategy=fs.AwsStandardS3RetryStrategy(1),
+        request_timeout=REQUEST_SECONDS, retry_strategy=fs.AwsStandardS3RetryStrategy(attempts),
         allow_delayed_open=True,  # a small file is one PUT, and not an upload in three parts
     )  # fmt: skip
 
@@ -106,6 +110,23 @@ def outage(error: BaseException) -> str | None:
     is_ours = any(sign in text for sign in STORE_ERRORS)
     where = f"S3 at {_where()}: "
     return where + text.removeprefix(where) if is_ours else None
+
+
+def patiently(question: Callable[[], Result], seconds: float) -> Result:
+    """Ask a store something, and for so long again where it does not answer or breaks off.
+
+    What went wrong is raised as it is.
+    """
+    until, wait = time.monotonic() + seconds, 0.1
+    while True:
+        try:
+            return question()
+        except Exception as error:
+            is_passing = any(sign in str(error) for sign in PASSING)
+            if not is_passing or time.monotonic() > until:
+                raise
+        time.sleep(wait)
+        wait = min(2 * wait, MAX_WAIT_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -227,19 +248,16 @@ class S3Path:
 
         keys = self.key if files is None else [one.removeprefix(SCHEME) for one in files]
         options = {"format": "parquet", **options}
-        return self._ask(lambda client: dataset(keys, filesystem=client, **options))
+        # Its files are read later, by Arrow alone, which waits twice as long each time.
+        attempts = 1 + max(1, math.ceil(math.log2(1 + self.patience_seconds)))
+        client = _client(access(), attempts)
+        return self._ask(lambda _: dataset(keys, filesystem=client, **options))
 
     def _ask(self, question: "Callable[[fs.S3FileSystem], Result]") -> Result:
         """Ask the store, and again where it does not answer."""
-        until, wait = time.monotonic() + self.patience_seconds, 0.1
-        while True:
-            try:
-                return question(_client(access()))
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                is_passing = any(sign in str(error) for sign in PASSING)
-                if not is_passing or time.monotonic() > until:
-                    raise Unavailable(outage(error) or f"{self.url}: {error}") from error
-            time.sleep(wait)
-            wait = min(2 * wait, MAX_WAIT_SECONDS)
+        try:
+            return patiently(lambda: question(_client(access())), self.patience_seconds)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise Unavailable(outage(error) or f"{self.url}: {error}") from error

@@ -5,8 +5,9 @@ methods that we call.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lakehouse.bucket import (
     CONNECT_SECONDS,
@@ -16,12 +17,14 @@ from lakehouse.bucket import (
     SCHEME,
     S3Path,
     access,
+    patiently,
 )
 
 if TYPE_CHECKING:  # the settings import this module, and commands that read no table those
     from deltalake import DeltaTable
     from pyarrow.dataset import Dataset
 
+Result = TypeVar("Result")
 Place = Path | S3Path
 """Where something is; both kinds have the methods that we call."""
 
@@ -59,9 +62,13 @@ def delta_table(where: Place, version: int | None = None) -> "DeltaTable":
     """
     from deltalake import DeltaTable
 
-    if isinstance(where, Path):
-        return DeltaTable(where, version=version)
-    return DeltaTable(str(where), version=version, storage_options=delta_options(where))
+    options = delta_options(where)
+    return asked(where, lambda: DeltaTable(str(where), version=version, storage_options=options))
+
+
+def asked(where: Place, question: Callable[[], Result]) -> Result:
+    """What delta-rs finds at a place; in a bucket it is asked again where the store breaks off."""
+    return question() if isinstance(where, Path) else patiently(question, where.patience_seconds)
 
 
 def parquet(where: Place) -> "Dataset":

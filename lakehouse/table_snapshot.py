@@ -10,7 +10,7 @@ from pyarrow.dataset import Dataset
 
 from lakehouse.commit import Commit, Step, commits
 from lakehouse.delta_log import first_needed, is_newest
-from lakehouse.location import Place, delta_table
+from lakehouse.location import Place, asked, delta_table
 from specs.arrow import arrow_schema
 from specs.tables import TableSpec
 
@@ -46,7 +46,7 @@ class TableSnapshot:
             if not self._begins_with.exists():
                 self._renew()
             elif not self._is_renewed():
-                self._delta.update_incremental()
+                asked(self.folder, self._delta.update_incremental)
         return self.version
 
     def _is_renewed(self) -> bool:
@@ -66,7 +66,9 @@ class TableSnapshot:
         if self._reached_at != self.version:
             self._reached, self._reached_at = {}, self.version
         if writer not in self._reached:  # delta-rs reads the log for it: 3 ms, in a bucket 30 GETs
-            self._reached[writer] = self._delta.transaction_version(writer)
+            self._reached[writer] = asked(
+                self.folder, lambda: self._delta.transaction_version(writer)
+            )
         return self._reached[writer]
 
     def _took(self, steps: Iterable[Step]) -> None:
@@ -89,7 +91,7 @@ class TableSnapshot:
     ) -> pa.Table:
         """Rows of the snapshot, as Arrow."""
         names = columns or self.schema.names
-        table = self.dataset().to_table(columns=names, filter=where)
+        table = asked(self.folder, lambda: self.dataset().to_table(columns=names, filter=where))
         return table.cast(pa.schema([self.schema.field(name) for name in names]))
 
     def dataset(self) -> Dataset:
