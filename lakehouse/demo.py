@@ -151,6 +151,7 @@ class Demo:
             self._processes.start("land", "land")
             self._replay("history", "--to", LAST_DAY.strftime("%Y-%m-%dT%H:%M:%S"))
             self._drain()
+            self._balanced()  # what came late is in silver too before a model learns from it
         with _phase(outcome, "train the model and make it champion", self._tell):
             outcome.model_version, _ = train_model(self._lake, mlflow)
         with _phase(outcome, "stream the last day with bad records mixed in", self._tell):

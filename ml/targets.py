@@ -7,6 +7,7 @@ how many it takes. It begins where the primary window does, and so has that one'
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from specs.arrow import is_text
 from specs.loader import Specs
 from specs.ml import SourceTarget
 
@@ -15,7 +16,7 @@ def needed_rows(specs: Specs) -> pc.Expression:
     """Rows of ``silver.segment_metric`` that features and targets stand on."""
     wanted = pc.field("window_seconds") == specs.transforms.primary.size_seconds
     for target in specs.ml.targets:
-        mine = pc.field("source") == target.source
+        mine = is_text("source", target.source)
         wanted |= mine & (pc.field("window_seconds") == _seconds(target, specs))
     return wanted
 

@@ -21,6 +21,7 @@ from lakehouse.metrics import Metrics
 from lakehouse.metrics.commits import BRONZE, landings
 from lakehouse.tables import Lake, LakeTable
 from ml.outcome import quality_of
+from specs.arrow import is_text
 from specs.loader import Specs
 
 DEAD_LETTER, ROADS, SILVER = "bronze.dead_letter", "silver.road_segment", "silver.segment_metric"
@@ -173,7 +174,7 @@ def _last_windows(seen: Seen, silver: LakeTable, source: str, last: datetime) ->
         & (pc.field("window_start") > first)
         & (pc.field("window_start") <= last)
         & (pc.field("window_seconds") == seen.specs.transforms.primary.size_seconds)
-        & (pc.field("source") == source),
+        & is_text("source", source),
     )
 
 

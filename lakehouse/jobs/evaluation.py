@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.tables import Lake
 from ml.targets import needed_rows
+from specs.arrow import is_text
 from specs.errors import WrongInput
 from specs.loader import Specs
 
@@ -45,7 +46,7 @@ class History:
         where = needed_rows(lake.specs)
         roads = segments.read()
         if source is not None:
-            where &= pc.field("source") == source
+            where &= is_text("source", source)
             roads = roads.filter(pc.equal(roads["source"], source))
         if days is not None:
             newest = newest_window(silver)

@@ -14,6 +14,7 @@ from pyarrow.dataset import Dataset
 
 from lakehouse.serving.rows import Forecast, SegmentCongestion
 from lakehouse.serving.versions import Files
+from specs.arrow import is_text
 from specs.loader import Specs
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,15 +80,6 @@ class Standing:
         held = self._by_segment
         packed = held if isinstance(held, bytes) else pickle.dumps(held)
         return Standing, (packed, self.kafka_timestamp)
-
-
-def is_text(column: str, text: str) -> pc.Expression:
-    """Rows whose ``column`` is ``text``.
-
-    delta-rs stores text as string_view, which the scanner cannot compare with row-group statistics;
-    behind the cast it compares the values themselves.
-    """
-    return pc.field(column).cast(pa.large_string()) == text
 
 
 def files_between(first: datetime, last: datetime) -> Files:

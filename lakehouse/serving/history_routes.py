@@ -8,13 +8,14 @@ import pyarrow.compute as pc
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 
 from lakehouse.serving.answers import Body
-from lakehouse.serving.current import files_between, is_text
+from lakehouse.serving.current import files_between
 from lakehouse.serving.openapi import answers
 from lakehouse.serving.pages import address, cut, page
 from lakehouse.serving.questions import ID_CHARACTERS, RangeQuestion
 from lakehouse.serving.rows import page_of, row_model, utc_text
 from lakehouse.serving.service import Service
 from lakehouse.serving.snapshot import KPI, SCORES, SILVER, Snapshot
+from specs.arrow import is_text
 
 SegmentId = Annotated[
     str,
