@@ -32,6 +32,9 @@ SOURCE = "nyc_dot"
 LAST_DAY = datetime(2018, 3, 18, 4, tzinfo=UTC)
 """Midnight in New York before the last day of the data that ships."""
 LIVE_RATE = 4000
+PARTITIONS = 1
+"""Thirteen days come in seconds: of several partitions, all but the foremost would be late."""
+
 DISTURBANCE = ("--malformed", "0.01", "--duplicate", "0.01", "--late", "0.01", "--seed", "1")
 PATIENCE_SECONDS = 900.0
 POLL_SECONDS = 0.5
@@ -144,7 +147,7 @@ class Demo:
 
     def _play(self, outcome: Outcome, mlflow: str, roads: Future[int]) -> None:
         with self._admin(SETUP) as admin:
-            admin.create(self._lake.specs)
+            admin.create(self._lake.specs, PARTITIONS)
         self._processes.start("stream", "stream")
         roads.result()
         with _phase(outcome, "replay thirteen days through Kafka, land and aggregate", self._tell):

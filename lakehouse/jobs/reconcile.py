@@ -104,7 +104,9 @@ def uncounted(lake: Lake, starts: list[datetime]) -> list[datetime]:
     size = timedelta(seconds=lake.specs.transforms.primary.size_seconds)
     low, high, days = min(starts), max(starts) + size, sorted({start.date() for start in starts})
     event_time, event_date = pc.field("event_time"), pc.field("event_date")
-    landed = lake.table(BRONZE).read(
+    bronze = lake.table(BRONZE)
+    bronze.refresh()
+    landed = bronze.read(
         columns=["segment_id", "event_id", "event_time"],
         where=event_date.isin(days) & (event_time >= low) & (event_time < high),
     )

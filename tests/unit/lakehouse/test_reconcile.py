@@ -54,6 +54,15 @@ def test_a_window_that_silver_lacks_altogether_is_found(lake: Lake) -> None:
     assert wrong(lake, 300) == [after(0)]
 
 
+def test_a_reading_that_another_process_has_just_landed_is_found(
+    lake: Lake, tmp_path: Path
+) -> None:
+    land(lake, reading(0, 10))  # opens bronze as it is now
+    land(Lake(tmp_path / "lake", lake.specs), reading(1, 20))
+    stream(lake, metric("s:a", 0))
+    assert wrong(lake, watermark=900) == [after(0)]
+
+
 def test_a_window_that_counts_too_much_is_found(lake: Lake) -> None:
     land(lake, reading(0, 0))
     stream(lake, metric("s:a", 0, event_count=2, is_final=True))
