@@ -37,7 +37,7 @@ PARTITIONS = 1
 
 DISTURBANCE = ("--malformed", "0.01", "--duplicate", "0.01", "--late", "0.01", "--seed", "1")
 PATIENCE_SECONDS = 900.0
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 STOP_SECONDS = 60.0
 
 

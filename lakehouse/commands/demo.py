@@ -16,7 +16,7 @@ def demo() -> None:
 
     home = Settings().home / "demo"
     settings = Settings(
-        home=home, kafka_port=0, mlflow_port=0, reconcile_seconds=3, model_poll_seconds=1
+        home=home, kafka_port=0, mlflow_port=0, reconcile_seconds=1, model_poll_seconds=1
     )
     screen, out = Console(stderr=True), Console()
     with Status("", console=screen) as status:
