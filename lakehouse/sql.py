@@ -38,9 +38,10 @@ def select(query: str, **tables: pa.Table | Dataset) -> pa.Table:
     """
     with _engine().cursor() as connection:
         for name, table in tables.items():
-            connection.register(name, table)
             if isinstance(table, Dataset):
-                _hide_text(connection, name, table)
+                _register_dataset(connection, name, table)
+            else:
+                connection.register(name, table)
         try:
             return connection.execute(query).to_arrow_table()
         except (
@@ -51,19 +52,16 @@ def select(query: str, **tables: pa.Table | Dataset) -> pa.Table:
             raise SpecError(f"an SQL expression of the specs is wrong: {error}") from error
 
 
-def _hide_text(connection: duckdb.DuckDBPyConnection, name: str, table: Dataset) -> None:
-    """Have DuckDB itself compare the texts of a dataset, as `specs.arrow.is_text` does.
+def _register_dataset(connection: duckdb.DuckDBPyConnection, name: str, table: Dataset) -> None:
+    """Register a dataset whose texts DuckDB itself compares, as `specs.arrow.is_text` does.
 
     What is computed of a column is not asked of Arrow's scanner.
     """
     texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    if texts:
-        columns = ", ".join(f'coalesce("{text}", "{text}") AS "{text}"' for text in texts)
-        connection.register(f"{name} as stored", table)
-        connection.unregister(name)
-        connection.execute(
-            f'CREATE TEMP VIEW "{name}" AS SELECT * REPLACE ({columns}) FROM "{name} as stored"'
-        )
+    columns = ", ".join(f'coalesce("{text}", "{text}") AS "{text}"' for text in texts)
+    replaced = f"REPLACE ({columns})" if texts else ""
+    connection.register(f"{name} as stored", table)
+    connection.execute(f'CREATE TEMP VIEW "{name}" AS SELECT * {replaced} FROM "{name} as stored"')
 
 
 def refuse_all_but_a_select(query: str) -> None:
