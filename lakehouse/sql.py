@@ -53,7 +53,7 @@ def select(query: str, **tables: pa.Table | Dataset) -> pa.Table:
 
 
 def _register_dataset(connection: duckdb.DuckDBPyConnection, name: str, table: Dataset) -> None:
-    """Register a dataset whose texts DuckDB itself compares, as `specs.arrow.is_text` does.
+    """Register a dataset whose texts DuckDB itself compares, as `specs.stored_text.is_text` does.
 
     What is computed of a column is not asked of Arrow's scanner.
     """

@@ -7,9 +7,9 @@ how many it takes. It begins where the primary window does, and so has that one'
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from specs.arrow import is_text
 from specs.loader import Specs
 from specs.ml import SourceTarget
+from specs.stored_text import is_text
 
 
 def needed_rows(specs: Specs) -> pc.Expression:

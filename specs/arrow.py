@@ -3,7 +3,6 @@
 import re
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from specs.errors import SpecError
 from specs.tables import Column, TableSpec
@@ -64,12 +63,3 @@ def arrow_schema(table: TableSpec, *, with_context: bool = False) -> pa.Schema:
     """Arrow schema of the stored columns, and with ``with_context`` also of the context."""
     columns = (*table.columns, *table.context) if with_context else table.columns
     return pa.schema([arrow_field(column) for column in columns])
-
-
-def is_text(column: str, text: str) -> pc.Expression:
-    """Rows whose ``column`` is ``text``.
-
-    delta-rs stores text as string_view, which the scanner cannot compare with row-group statistics;
-    behind the cast it compares the values themselves.
-    """
-    return pc.field(column).cast(pa.large_string()) == text

@@ -21,8 +21,8 @@ from lakehouse.metrics import Metrics
 from lakehouse.metrics.commits import BRONZE, landings
 from lakehouse.tables import Lake, LakeTable
 from ml.outcome import quality_of
-from specs.arrow import is_text
 from specs.loader import Specs
+from specs.stored_text import is_text
 
 DEAD_LETTER, ROADS, SILVER = "bronze.dead_letter", "silver.road_segment", "silver.segment_metric"
 KPI, OUTCOME, RESULTS = "gold.network_kpi", "gold.score_outcome", "ops.validation_result"

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.tables import Lake
 from ml.targets import needed_rows
-from specs.arrow import is_text
 from specs.errors import WrongInput
 from specs.loader import Specs
+from specs.stored_text import is_text
 
 if TYPE_CHECKING:
     from ml.evaluate import HorizonReport

@@ -14,8 +14,8 @@ from pyarrow.dataset import Dataset
 
 from lakehouse.serving.rows import Forecast, SegmentCongestion
 from lakehouse.serving.versions import Files
-from specs.arrow import is_text
 from specs.loader import Specs
+from specs.stored_text import is_text
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 METRICS = [

@@ -15,7 +15,7 @@ from lakehouse.serving.questions import ID_CHARACTERS, RangeQuestion
 from lakehouse.serving.rows import page_of, row_model, utc_text
 from lakehouse.serving.service import Service
 from lakehouse.serving.snapshot import KPI, SCORES, SILVER, Snapshot
-from specs.arrow import is_text
+from specs.stored_text import is_text
 
 SegmentId = Annotated[
     str,

@@ -4,7 +4,7 @@ from lakehouse.commit import Note
 from lakehouse.jobs.evaluation import History
 from lakehouse.sql import select
 from lakehouse.tables import Lake
-from specs.arrow import is_text
+from specs.stored_text import is_text
 from tests.rows import metric, segment, table
 
 SILVER = "silver.segment_metric"
