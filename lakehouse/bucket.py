@@ -112,18 +112,19 @@ def outage(error: BaseException) -> str | None:
     return where + text.removeprefix(where) if is_ours else None
 
 
-def patiently(question: Callable[[], Result], seconds: float) -> Result:
-    """Ask a store something, and for so long again where it does not answer or breaks off.
+def patiently(
+    question: Callable[[], Result], seconds: float, passing: Iterable[str] = PASSING
+) -> Result:
+    """Ask a store something, and for so long again where what it says is ``passing``.
 
-    What went wrong is raised as it is.
+    By default: that it does not answer, or breaks off. What went wrong is raised as it is.
     """
     until, wait = time.monotonic() + seconds, 0.1
     while True:
         try:
             return question()
         except Exception as error:
-            is_passing = any(sign in str(error) for sign in PASSING)
-            if not is_passing or time.monotonic() > until:
+            if not any(sign in str(error) for sign in passing) or time.monotonic() > until:
                 raise
         time.sleep(wait)
         wait = min(2 * wait, MAX_WAIT_SECONDS)

@@ -52,6 +52,12 @@ def actions(folder: Place, version: int, kind: str) -> Iterator[dict[str, Any]]:
     yield from (json.loads(line)[kind] for line in lines if line.startswith(begin))
 
 
+def is_whole(folder: Place, first: int, last: int) -> bool:
+    """Whether the log of the table in ``folder`` has every commit of these versions."""
+    log = folder / LOG
+    return all((log / f"{version:020}.json").exists() for version in range(first, last + 1))
+
+
 def oldest_commit(folder: Place) -> int:
     """First version whose commit the log of the table in ``folder`` has kept."""
     names = (path.name for path in (folder / LOG).iterdir())

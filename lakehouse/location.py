@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lakehouse.bucket import (
     CONNECT_SECONDS,
     MAX_WAIT_SECONDS,
+    PASSING,
     PATIENCE_SECONDS,
     REQUEST_SECONDS,
     SCHEME,
@@ -27,6 +28,14 @@ if TYPE_CHECKING:  # the settings import this module, and commands that read no 
 Result = TypeVar("Result")
 Place = Path | S3Path
 """Where something is; both kinds have the methods that we call."""
+
+GAPS = ("Expected contiguous commit files", "DELTA_MISSING_FILES_UNEXPECTED_VERSION",
+        "DELTA_VERSIONS_NOT_CONTIGUOUS")  # fmt: skip
+"""What delta-rs and Spark say of a log whose listing shows a commit and lacks one before it. A
+folder is listed a piece at a time: of two commits made meanwhile it may show the second alone."""
+
+GAP_SECONDS = 5.0
+"""A log is listed anew for so long; then a commit is truly gone."""
 
 
 def place(text: str, patience_seconds: float = PATIENCE_SECONDS) -> Place:
@@ -67,8 +76,15 @@ def delta_table(where: Place, version: int | None = None) -> "DeltaTable":
 
 
 def asked(where: Place, question: Callable[[], Result]) -> Result:
-    """What delta-rs finds at a place; in a bucket it is asked again where the store breaks off."""
-    return question() if isinstance(where, Path) else patiently(question, where.patience_seconds)
+    """What delta-rs finds at a place; again where a listing has a gap, or the store breaks off."""
+    if isinstance(where, Path):
+        return patiently(question, GAP_SECONDS, GAPS)
+    return patiently(question, where.patience_seconds, (*PASSING, *GAPS))
+
+
+def has_gap(error: BaseException) -> bool:
+    """Whether ``error`` says that a log was listed with a gap, which passes."""
+    return any(sign in str(error) for sign in GAPS)
 
 
 def parquet(where: Place) -> "Dataset":

@@ -19,7 +19,7 @@ from lakehouse.delta_log import LOG, actions, expired, log_files
 from lakehouse.delta_predicates import Partition, arrived_before, crowded, match
 from lakehouse.failpoints import operation
 from lakehouse.layout import compacted
-from lakehouse.location import Place, delta_options, delta_table
+from lakehouse.location import Place, delta_options, delta_table, has_gap
 from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
 from lakehouse.release import known_table, of_this_format
@@ -281,18 +281,19 @@ class LakeTable(TableSnapshot):
                 )
 
     def _surely(self, commit: Callable[[], None], steps: tuple[Step, ...], commit_id: str) -> None:
-        """Make a commit, and again where a store broke off and has not taken it all the same."""
+        """Make a commit, and again where it broke off and was not taken all the same."""
         before = self.version
         for attempt in range(1, self._conflict.attempts + 1):
             try:
                 commit()
             except (OSError, DeltaError) as error:
-                if isinstance(self.folder, Path):
+                if isinstance(self.folder, Path) and not has_gap(error):
                     raise
                 self._renew()
                 if is_logged(self.folder, commit_id, range(before + 1, self.version + 1)):
                     return
-                if outage(error) is None or attempt == self._conflict.attempts:
+                passes = has_gap(error) or outage(error) is not None
+                if not passes or attempt == self._conflict.attempts:
                     raise
                 self._refuse_overtaken(steps)
             else:
@@ -303,7 +304,9 @@ class LakeTable(TableSnapshot):
         for attempt in range(1, self._conflict.attempts + 1):
             try:
                 commit()
-            except CommitFailedError as error:
+            except DeltaError as error:
+                if not (isinstance(error, CommitFailedError) or has_gap(error)):
+                    raise
                 if attempt == self._conflict.attempts:
                     raise Unavailable(
                         f"{self.spec.table}: {attempt} commits in a row met other writers' commits;"

@@ -94,6 +94,8 @@ def land(once: Once = False) -> None:
 
 def stream(once: Once = False) -> None:
     """Build silver and gold from bronze, scored by the champion."""
+    from functools import partial
+
     from lakehouse.jobs import stream as job
     from lakehouse.jobs.model_watch import ModelWatch
     from lakehouse.metrics import Metrics
@@ -129,9 +131,8 @@ def stream(once: Once = False) -> None:
         metrics, "stream", port=settings.metrics_port, targets=settings.targets,
         host=settings.metrics_host,
     ):  # fmt: skip
-        query = stream.start(spark, pace, once=once)
         try:
-            stream.run(query, stopped, reconcile)
+            stream.run(partial(stream.start, spark, pace, once=once), stopped, reconcile)
         finally:
             stream.close()
     print(json.dumps(stream.report()))

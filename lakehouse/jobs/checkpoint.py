@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from lakehouse.delta_log import LOG
+from lakehouse.delta_log import LOG, is_whole
 from lakehouse.jobs.batch_note import noted
 from lakehouse.location import Place
 from lakehouse.tables import Lake
@@ -96,6 +96,13 @@ def read_through(folder: Place) -> int:
     """Last bronze version that a finished batch has read; -1 where none has finished."""
     batch_id = last_finished(folder)
     return -1 if batch_id is None else position(folder, batch_id).versions_begun - 1
+
+
+def has_all_to_read(lake: Lake, folder: Place) -> bool:
+    """Whether the log has every commit of bronze that the stream has still to read."""
+    bronze, batch_id = lake.table("bronze.traffic_event"), last_finished(folder)
+    begin = START if batch_id is None else position(folder, batch_id)
+    return is_whole(bronze.folder, begin.version, bronze.refresh())
 
 
 def writer(folder: Place) -> str:

@@ -20,7 +20,14 @@ from lakehouse.commit import Note
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.batch_note import BatchNote, keep, noted
 from lakehouse.jobs.bronze_panes import BRONZE, BronzePanes
-from lakehouse.jobs.checkpoint import Span, last_finished, read_options, span, writer
+from lakehouse.jobs.checkpoint import (
+    Span,
+    has_all_to_read,
+    last_finished,
+    read_options,
+    span,
+    writer,
+)
 from lakehouse.jobs.deliveries import Counted, Deliveries
 from lakehouse.jobs.expired import without_expired
 from lakehouse.jobs.gated import GatedTable
@@ -32,7 +39,7 @@ from lakehouse.jobs.recompute import CORRECTION
 from lakehouse.jobs.segments import Segments
 from lakehouse.jobs.windows import FAR_FUTURE, Windows
 from lakehouse.journal import Journal, now
-from lakehouse.location import Place
+from lakehouse.location import Place, has_gap
 from lakehouse.publish import Publisher
 from lakehouse.tables import Lake
 from lakehouse.transforms.pane import counted_readings, pane_aggregate
@@ -171,26 +178,48 @@ class Stream:
         )
 
     def run(
-        self, query: "StreamingQuery", stopped: Callable[[], bool], beside: Callable[[], None]
-    ) -> None:
-        """Wait until the query ends or ``stopped()``; a batch that has begun is finished.
+        self, begin: Callable[[], "StreamingQuery"], stopped: Callable[[], bool],
+        beside: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """Begin the query and wait until it ends or ``stopped()``; a batch in hand is finished.
 
-        ``beside`` is called again and again while the query runs.
+        ``beside`` is called again and again while the query runs. One that took a commit of bronze
+        for lost which is there is begun again, where it stands.
 
         Raises:
             GateFailed: a batch was refused.
             Unavailable: a server did not answer.
         """
         keep_loaded()
+        stood: int | None = -1
+        while (failure := self._run(begin, stopped, beside)) is not None:
+            before, stood = stood, last_finished(self._checkpoint)
+            passes = has_gap(failure) and has_all_to_read(self._lake, self._checkpoint)
+            if not passes or stood == before:
+                raise failure
+            log.warning("a listing of bronze's log lacked a commit; the stream goes on")
+
+    def _run(
+        self, begin: Callable[[], "StreamingQuery"], stopped: Callable[[], bool],
+        beside: Callable[[], None],
+    ) -> Exception | None:  # fmt: skip
+        """What the query ended of, if of anything."""
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+
+        try:
+            query = begin()
+        except (PySparkException, Py4JError) as failure:
+            return failure
         try:
             while query.isActive and not (stopped() or self._tables_side.has_failed):
                 query.awaitTermination(POLL_SECONDS)  # type: ignore[arg-type]  # takes floats
                 beside()
-            failure = query.exception()
+            return query.exception()
+        except PySparkException as failure:
+            return failure
         finally:
             self._stop(query)
-        if failure is not None:
-            raise failure
 
     def _stop(self, query: "StreamingQuery") -> None:
         """End the query and finish the batch at hand; what Spark has begun meanwhile it repeats.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,8 +171,8 @@ def _record(folder: Path, bootstrap: str) -> None:
 
     lake = Lake(settings.lake, load_specs())
     stream = Recorder(lake, folder / "checkpoint", KafkaPublisher(bootstrap), None)
-    query = stream.start(session(settings), StreamPace(0, BATCH_BYTES), once=True)
-    stream.run(query, lambda: False, lambda: None)
+    begin = partial(stream.start, session(settings), StreamPace(0, BATCH_BYTES), once=True)
+    stream.run(begin, lambda: False, lambda: None)
     stream.close()
     print(json.dumps(stream.report()))
 

@@ -1,6 +1,7 @@
 """The stream on a lake of its own: land rows, run until caught up, look at the tables."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,8 +91,8 @@ class Pipeline:
         """Catch up with bronze, one file a batch."""
         driver = stream or self.stream(specs)
         try:
-            query = driver.start(self._spark, self._pace, once=True)
-            driver.run(query, lambda: False, beside or (lambda: None))
+            begin = partial(driver.start, self._spark, self._pace, once=True)
+            driver.run(begin, lambda: False, beside or (lambda: None))
         finally:
             driver.close()
         return driver

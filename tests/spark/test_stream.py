@@ -10,15 +10,26 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.checksum import checksum
+from lakehouse.delta_log import LOG
+from lakehouse.jobs.checkpoint import has_all_to_read, read_options
 from lakehouse.jobs.stream import StreamPace
 from lakehouse.ledger import project
+from lakehouse.location import GAPS
+from lakehouse.tables import Lake
 from specs.errors import Unavailable
 from specs.loader import Specs
 from specs.tables import TopicSpec
 from tests.edited_specs import edited_specs
 from tests.memory_publisher import MemoryPublisher
 from tests.rows import after, reading
-from tests.spark.pipeline import FILE_BY_FILE, FILE_BY_FILE_AT_HAND, SILVER, Pipeline, Row
+from tests.spark.pipeline import (
+    BRONZE,
+    FILE_BY_FILE,
+    FILE_BY_FILE_AT_HAND,
+    SILVER,
+    Pipeline,
+    Row,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -241,6 +252,44 @@ def test_a_driver_that_ends_inside_a_commit_of_bronze_counts_each_file_of_it_onc
     assert pipeline.primary("s:a", "event_count") == {
         HOUR: (1,), HOUR + midnight - 300: (1,), HOUR + midnight: (2,),
     }  # fmt: skip
+
+
+@pytest.fixture
+def hiding(make: MakePipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """A stream that lists bronze's log while its third commit is not to be seen."""
+    pipeline = make()
+    for number in range(4):
+        pipeline.land(at(number, number))
+    commit = pipeline.lake().folder(BRONZE) / LOG / f"{3:020}.json"
+
+    def hide(*arguments: Any) -> dict[str, str]:
+        if not commit.with_suffix(".hidden").exists():
+            commit.rename(commit.with_suffix(".hidden"))
+        return read_options(*arguments)
+
+    monkeypatch.setattr("lakehouse.jobs.stream.read_options", hide)
+    return pipeline
+
+
+def test_a_listing_that_lacked_a_commit_does_not_end_the_stream(
+    hiding: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def look_again(lake: Lake, checkpoint: Path) -> bool:
+        (hidden,) = (lake.folder(BRONZE) / LOG).glob("*.hidden")
+        hidden.rename(hidden.with_suffix(".json"))
+        monkeypatch.setattr("lakehouse.jobs.stream.read_options", read_options)
+        return has_all_to_read(lake, checkpoint)
+
+    monkeypatch.setattr("lakehouse.jobs.stream.has_all_to_read", look_again)
+    with caplog.at_level("WARNING"):
+        hiding.run()
+    assert [one.message for one in caplog.records if "lacked a commit" in one.message]
+    assert hiding.primary("s:a", "event_count") == {HOUR: (4,)}
+
+
+def test_a_commit_that_is_truly_gone_ends_the_stream(hiding: Pipeline) -> None:
+    with pytest.raises(Exception, match="|".join(GAPS)):
+        hiding.run()
 
 
 def test_a_segment_that_is_registered_later_is_picked_up(make: MakePipeline) -> None:

@@ -106,7 +106,7 @@ def test_a_stream_that_fails_while_its_driver_is_busy_still_fails(
     def busy() -> None:
         """Work beside the stream that takes until the query has ended."""
         deadline = time.monotonic() + 60
-        while stream._failure is None and time.monotonic() < deadline:
+        while not stream._tables_side.has_failed and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(0.5)
 

@@ -1,14 +1,19 @@
 """Commits carry their rows, their progress and what they say of themselves."""
 
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
+from deltalake.exceptions import DeltaError
 
 from lakehouse.commit import Note, Step
+from lakehouse.delta_log import LOG
 from lakehouse.ledger import project
+from lakehouse.location import GAPS
 from lakehouse.tables import Lake
 from specs.errors import Fenced
 from tests.edited_specs import edited_specs
@@ -90,6 +95,41 @@ def test_an_append_outlives_that_rows_are_rewritten_meanwhile(
     stream.refresh()
     assert stream.progress("stream") == 2
     assert sorted(stream.read()["revision"].to_pylist()) == [*[0] * len(seconds), 1]
+
+
+def test_a_listing_that_lacks_a_commit_is_made_again(lake: Lake, tmp_path: Path) -> None:
+    one, other = lake.table(BRONZE), Lake(tmp_path / "lake", lake.specs).table(BRONZE)
+    for number in range(3):
+        one.append(table(lake, BRONZE, [reading(number, 0)]), NOTE)
+    commit = one.folder / LOG / f"{2:020}.json"
+    commit.rename(commit.with_suffix(".hidden"))
+    seen = Timer(0.2, lambda: commit.with_suffix(".hidden").rename(commit))
+    seen.start()
+    assert other.refresh() == 3
+    seen.join()
+    assert offsets(lake) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_commit_that_broke_off_at_a_gap_is_made_once(
+    is_taken: bool, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def write(*arguments: Any, **how: Any) -> None:
+        attempts.append(len(attempts))
+        if is_taken or len(attempts) > 1:
+            write_deltalake(*arguments, **how)
+        if len(attempts) == 1:
+            raise DeltaError(f"Kernel error: {GAPS[0]}, but found gap")
+
+    monkeypatch.setattr("lakehouse.tables.write_deltalake", write)
+    commit = lake.table(BRONZE).append(
+        table(lake, BRONZE, [reading(0, 0)]), NOTE, [Step("land/0", None, 0)]
+    )
+    assert commit.version == 1
+    assert len(attempts) == (1 if is_taken else 2)
+    assert offsets(lake) == [0]
 
 
 def test_progress_is_what_the_log_says_whoever_committed_last(lake: Lake, tmp_path: Path) -> None:
