@@ -83,6 +83,37 @@ def kafka_users() -> None:
 
 
 @app.command()
+def buckets() -> None:
+    """Have the store AWS_ENDPOINT_URL hold its buckets and know its users, by the specs.
+
+    The secret keys come as S3_SECRET_<USER>; S3_SECRET_ROOT is the owner's.
+    """
+    from lakehouse.bucket_grants import grants, users
+    from lakehouse.deploy.buckets import keep_buckets
+    from specs.errors import WrongInput
+    from specs.loader import load_specs
+
+    specs, endpoint = load_specs(), os.environ.get("AWS_ENDPOINT_URL")
+    if not endpoint:
+        raise WrongInput("no store: set AWS_ENDPOINT_URL")
+    keep_buckets(endpoint, specs, os.environ)
+    print(f"{len(users(specs))} users, {len(grants(specs))} grants", file=sys.stderr)
+
+
+@app.command()
+def tables() -> None:
+    """Have every table of the specs; those that exist stay."""
+    from lakehouse.settings import Settings
+    from lakehouse.tables import Lake
+    from specs.loader import load_specs
+
+    lake = Lake(Settings().lake, load_specs())
+    for name in lake.specs.tables:
+        lake.table(name)
+    print(f"{len(lake.specs.tables)} tables in {lake.root}", file=sys.stderr)
+
+
+@app.command()
 def register() -> None:
     """Have every table and view of the specs in the Trino that TRAFFIC_TRINO_URL names."""
     from lakehouse.services import trino_url

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from lakehouse.deploy.secrets import given
 from lakehouse.kafka_grants import grants, users
 from lakehouse.runtime.certificate import give_certificate, keep_certificate
 from lakehouse.runtime.kafka_security import OWNER, secure_properties
 from lakehouse.runtime.kafka_users import KafkaDoor
 from lakehouse.server_home import ServerHome
-from specs.errors import WrongInput
 from specs.loader import Specs
 
 HOSTS = ("kafka", "kafka-2", "kafka-3")
@@ -53,9 +53,5 @@ def keep_users(door: KafkaDoor, specs: Specs, environment: Mapping[str, str]) ->
         WrongInput: a password is absent; the message names the variables.
         Unavailable: Kafka does not answer, or refuses.
     """
-    variables = {user: password_variable(user) for user in users(specs)}
-    missing = sorted(name for name in variables.values() if not environment.get(name))
-    if missing:
-        raise WrongInput(f"no password: set {', '.join(missing)}")
-    door.keep_users({user: environment[name] for user, name in variables.items()})
+    door.keep_users(given(users(specs), password_variable, environment))
     door.keep_grants(grants(specs))

@@ -3,7 +3,7 @@
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from specs.errors import Unavailable, WrongInput
@@ -69,3 +69,18 @@ def write_secrets(folder: Path) -> Path:
     except OSError as error:
         raise Unavailable(f"cannot write {path}: {error.strerror}") from error
     return path
+
+
+def given(
+    users: Iterable[str], variable: Callable[[str], str], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """The users' secrets, each in the environment variable of its user's.
+
+    Raises:
+        WrongInput: one is absent; the message names the variables.
+    """
+    variables = {user: variable(user) for user in users}
+    missing = sorted(name for name in variables.values() if not environment.get(name))
+    if missing:
+        raise WrongInput(f"no secret: set {', '.join(missing)}")
+    return {user: environment[name] for user, name in variables.items()}

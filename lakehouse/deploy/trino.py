@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from lakehouse.deploy.secrets import given
 from lakehouse.runtime.certificate import give_certificate
 from lakehouse.runtime.server import LOOPBACK
 from lakehouse.runtime.trino import (
@@ -20,7 +21,6 @@ from lakehouse.runtime.trino import (
 )
 from lakehouse.runtime.trino_users import keep_certificate, rules, write_hashes
 from lakehouse.trino.home import CATALOG, OWNER, TrinoHome
-from specs.errors import WrongInput
 from specs.loader import Specs
 
 HOST = "trino"
@@ -102,11 +102,8 @@ def write_door(
     Raises:
         WrongInput: a password is absent; the message names the variables.
     """
-    variables = {user: password_variable(user) for user in users(specs)}
-    missing = sorted(name for name in variables.values() if not environment.get(name))
-    if missing:
-        raise WrongInput(f"no password: set {', '.join(missing)}")
+    passwords = given(users(specs), password_variable, environment)
     home.folder.mkdir(parents=True, exist_ok=True)
     keep_certificate(home, ("localhost", HOST))
     give_certificate(home.certificate, trusted)
-    write_hashes(home, {user: environment[name] for user, name in variables.items()})
+    write_hashes(home, passwords)

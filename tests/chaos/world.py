@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -99,21 +99,27 @@ class World:
             places = admin.offsets([TOPIC])
         return {place.partition: (place.begin, place.end) for place in places}
 
-    def command(self, *arguments: str, failpoint: str | None = None, **variables: str) -> Child:
-        """Start `traffic` with ``arguments``; ``variables`` without their prefix."""
+    def command(
+        self,
+        *arguments: str,
+        failpoint: str | None = None,
+        key: Mapping[str, str] = {},
+        **variables: str,
+    ) -> Child:
+        """Start `traffic`; ``variables`` are given without their prefix, those of ``key`` whole."""
         name = variables.pop("name", None)
         chosen = {f"TRAFFIC_{key.upper()}": value for key, value in variables.items()}
         if failpoint is not None:
             chosen[VARIABLE] = failpoint
         environment = {
             "TRAFFIC_HOME": str(self.settings.home), "TRAFFIC_KAFKA_BOOTSTRAP": self.bootstrap,
-            **chosen,
+            **key, **chosen,
         }  # fmt: skip
         return Child.command(self.settings.log, environment, *arguments, name=name)
 
-    def run(self, *arguments: str, **variables: str) -> dict[str, Any]:
+    def run(self, *arguments: str, key: Mapping[str, str] = {}, **variables: str) -> dict[str, Any]:
         """Run `traffic` to its end; its report."""
-        with self.command(*arguments, **variables) as child:
+        with self.command(*arguments, key=key, **variables) as child:
             report: dict[str, Any] = json.loads(child.report(PATIENCE_SECONDS) or "{}")
             return report
 

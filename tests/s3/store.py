@@ -8,38 +8,54 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from lakehouse.bucket_grants import users
+from lakehouse.deploy.buckets import OWNER, REGION, keep_buckets, secret_variable
 from lakehouse.runtime.server import LOOPBACK, answers_ok, free_port
+from specs.loader import load_specs
 
-BUCKET = "lake"
 PROGRAM = "versitygw"
 START_SECONDS = 30.0
 OPERATION = re.compile(r" s3_(\w+) ")
 
 
+def _drawn() -> dict[str, str]:
+    return {user: secrets.token_hex(16) for user in (OWNER, *users(load_specs()))}
+
+
 @dataclass
 class Store:
-    """The server's program, folder and port; who may come in."""
+    """The server's program, folder and port; who may come in, by their secrets."""
 
     program: str
     folder: Path
     port: int = field(default_factory=free_port)
-    key: str = "tester"
-    secret: str = field(default_factory=lambda: secrets.token_hex(16))
+    secrets: Mapping[str, str] = field(default_factory=_drawn)
     running: "subprocess.Popen[bytes] | None" = None
 
+    @property
+    def endpoint(self) -> str:
+        """Its address."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def key(self, user: str) -> dict[str, str]:
+        """What a service of that name is told."""
+        return {"AWS_ACCESS_KEY_ID": user, "AWS_SECRET_ACCESS_KEY": self.secrets[user]}
+
     def environment(self) -> dict[str, str]:
-        """What clients are told."""
-        return {
-            "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{self.port}", "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": self.key, "AWS_SECRET_ACCESS_KEY": self.secret,
-        }  # fmt: skip
+        """What clients are told, as the owner of the buckets."""
+        return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_REGION": REGION, **self.key(OWNER)}
+
+    def keep_buckets(self) -> None:
+        """Have the buckets, and users with just the grants of the specs."""
+        said = {secret_variable(user): secret for user, secret in self.secrets.items()}
+        keep_buckets(self.endpoint, load_specs(), said)
 
     @property
     def asked(self) -> Path:
@@ -52,13 +68,17 @@ class Store:
 
     def start(self) -> None:
         """Have it answer; what it held is there again."""
-        (self.folder / BUCKET).mkdir(parents=True, exist_ok=True)
+        accounts = self.folder.with_suffix(".users")
+        for folder in (self.folder, accounts):
+            folder.mkdir(parents=True, exist_ok=True)
         address = f"{LOOPBACK}:{self.port}"
         with self.folder.with_suffix(".log").open("ab") as log:
             self.running = subprocess.Popen(
                 [self.program, "--quiet", "--port", address, "--health", "/health",
-                 "--access-log", str(self.asked), "posix", str(self.folder)],
-                env={**os.environ, "ROOT_ACCESS_KEY": self.key, "ROOT_SECRET_KEY": self.secret},
+                 "--access-log", str(self.asked), "--iam-dir", str(accounts),
+                 "posix", str(self.folder)],
+                env={**os.environ, "ROOT_ACCESS_KEY": OWNER,
+                     "ROOT_SECRET_KEY": self.secrets[OWNER]},
                 stdout=log, stderr=log,
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
@@ -88,6 +108,7 @@ def store(folder: Path) -> Iterator[Store]:
             patch.setenv(name, value)
         try:
             made.start()
+            made.keep_buckets()
             yield made
         finally:
             made.kill()

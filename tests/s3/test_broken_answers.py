@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from lakehouse.bucket_grants import LAKE
 from lakehouse.commit import Note, Step
 from lakehouse.location import parquet, place
 from lakehouse.tables import Lake
 from specs.loader import Specs
 from tests.rows import metric, reading, table
 from tests.s3.cutting import CuttingDoor, cutting_door
-from tests.s3.store import BUCKET, Store
+from tests.s3.store import Store
 
 pytestmark = pytest.mark.stack
 
@@ -33,7 +34,7 @@ def bucket(
 ) -> Lake:
     """Tables that are reached through the door; another has written to them since."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", door.url)
-    root = place(f"s3://{BUCKET}/{request.node.callspec.params['name'].replace(' ', '-')}")
+    root = place(f"s3://{LAKE}/{request.node.callspec.params['name'].replace(' ', '-')}")
     mine = Lake(root, specs)
     for name in (BRONZE, SILVER):
         mine.table(name)

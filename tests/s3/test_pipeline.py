@@ -2,28 +2,41 @@
 
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from lakehouse.bucket import S3Path
+from lakehouse.bucket_grants import ARTIFACTS, CHECKPOINTS, LAKE, TABLES, grants, users
+from lakehouse.exporter.loop import QUICK, SLOW, Exporter
+from lakehouse.kafka_grants import EXPORTER, OPERATOR, SETUP
+from lakehouse.metrics import Metrics
 from lakehouse.runtime import stack
 from lakehouse.runtime.trino import TRINO
+from lakehouse.services import kafka_access
+from lakehouse.serving.news import News
+from lakehouse.serving.watcher import Watcher
+from lakehouse.tables import Lake
 from lakehouse.trino.client import Client, Endpoint
 from lakehouse.trino.home import OWNER
+from specs.errors import Unavailable
 from tests.chaos.child import PATIENCE_SECONDS, Child
 from tests.chaos.registry import registry
 from tests.chaos.world import START, World, world
-from tests.s3.store import BUCKET, Store
+from tests.s3.store import Store
 
 pytestmark = pytest.mark.stack
 
 BRONZE, SILVER, KPI = "bronze.traffic_event", "silver.segment_metric", "gold.network_kpi"
 SOME = timedelta(minutes=10)
 SMALL = {"land_max_records": "60", "land_max_seconds": "0.05"}
-ADDRESSES = {"lake_url": f"s3://{BUCKET}/city/lake", "checkpoints_url": f"s3://{BUCKET}/city/state"}
+ADDRESSES = {
+    "lake_url": f"s3://{LAKE}/{TABLES}", "checkpoints_url": f"s3://{LAKE}/{CHECKPOINTS}",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +49,23 @@ def city(s3: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]
             patch.setenv(f"TRAFFIC_{name.upper()}", value)
         with Child.start("registry", folder, {}, registry, folder / "registry") as models:
             models.report(PATIENCE_SECONDS)
-        with world(folder / "home", seed=3, spark_driver_memory="1g", **ADDRESSES) as made:
+        with ExitStack() as open_for_all:
+            with known_as(s3, SETUP):  # who registers the segments
+                made = open_for_all.enter_context(
+                    world(folder / "home", seed=3, spark_driver_memory="1g", **ADDRESSES)
+                )
+            with made.command("deploy", "tables", key=s3.key(SETUP)) as setup:
+                setup.report(PATIENCE_SECONDS)
             yield made
+
+
+@contextmanager
+def known_as(s3: Store, user: str) -> Iterator[None]:
+    """Come to the store with that service's key."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.key(user).items():
+            patch.setenv(name, value)
+        yield
 
 
 def version(city: World, name: str) -> int:
@@ -55,7 +83,10 @@ def restart(s3: Store) -> None:
 
 def test_nothing_is_lost_though_the_store_is_killed_again_and_again(city: World, s3: Store) -> None:
     # Two landers at once, and the store dies under them.
-    landers = [city.command("land", name=name, **SMALL) for name in ("first", "second")]
+    landers = [
+        city.command("land", name=name, key=s3.key("lander"), **SMALL)
+        for name in ("first", "second")
+    ]
     with landers[0], landers[1]:
         for _ in range(3):
             city.send(SOME)
@@ -64,7 +95,7 @@ def test_nothing_is_lost_though_the_store_is_killed_again_and_again(city: World,
         landers[0].until(lambda: not city.landing_faults(), "all is landed")
 
         # The stream beside them, and the store dies under it too.
-        with city.command("stream", spark_driver_memory="1g") as stream:
+        with city.command("stream", key=s3.key("stream"), spark_driver_memory="1g") as stream:
             stream.until(city.is_told, "it has caught up")
             for _ in range(2):
                 city.send(SOME)
@@ -82,23 +113,27 @@ def test_nothing_is_lost_though_the_store_is_killed_again_and_again(city: World,
             lander.report(PATIENCE_SECONDS)
 
 
-def test_corrections_and_upkeep_work_on_the_bucket_and_the_audit_is_even(city: World) -> None:
-    city.run("silver", "reconcile", name="reconcile")
+def test_corrections_and_upkeep_work_on_the_bucket_and_the_audit_is_even(
+    city: World, s3: Store
+) -> None:
+    run = partial(city.run, key=s3.key(OPERATOR))
+    run("silver", "reconcile", name="reconcile")
     span = ["--from", f"{START:%Y-%m-%dT%H:%M}", "--to", f"{city.clock:%Y-%m-%dT%H:%M}"]
-    assert city.run("silver", "recompute", *span, name="silver") == {"rows_written": 0}
-    city.run("gold", "recompute", *span, name="gold")
-    kept = city.run("maintain", "--json", name="maintain")
+    assert run("silver", "recompute", *span, name="silver") == {"rows_written": 0}
+    run("gold", "recompute", *span, name="gold")
+    kept = run("maintain", "--json", name="maintain")
     assert kept[BRONZE]["compacted"] > 0
     assert kept[BRONZE]["files"] < kept[BRONZE]["compacted"]
-    audit = city.run("audit", "--json", name="audit")
+    audit = run("audit", "--json", name="audit")
     assert [check for check in audit["checks"] if not check["is_ok"]] == []
     assert audit["audit_ok"] is True
     assert not list(city.settings.home.rglob("*.parquet")), "nothing of it is on this disk"
 
 
-def test_trino_reads_the_bucket(city: World, tmp_path: Path) -> None:
+def test_trino_reads_the_bucket(city: World, s3: Store, tmp_path: Path) -> None:
     settings = city.settings.model_copy(update={"home": tmp_path, "trino_port": 0})
     with (
+        known_as(s3, "trino"),
         stack.running(settings, (TRINO,)) as endpoints,
         Client(Endpoint.of(settings, endpoints["trino"], OWNER)) as client,
     ):
@@ -108,13 +143,67 @@ def test_trino_reads_the_bucket(city: World, tmp_path: Path) -> None:
             assert rows > 0
 
 
+def test_the_api_and_the_exporter_see_all_that_they_look_at(city: World, s3: Store) -> None:
+    with known_as(s3, "api"):
+        seen = Watcher(city.settings.lake, city.specs).look(list)
+    assert isinstance(seen, News), seen
+    told = Metrics(city.specs.ops, "exporter")
+    lake = Lake(city.settings.lake, city.specs, told)
+    with known_as(s3, EXPORTER):
+        checkpoint = city.settings.stream_checkpoint
+        Exporter(lake, checkpoint, lambda: kafka_access(city.settings, EXPORTER)).look()
+    seen_by_it = told.text().decode()
+    for part in (*QUICK, *SLOW, "kafka"):
+        assert f'traffic_exporter_success_timestamp_seconds{{part="{part}"}}' in seen_by_it, part
+
+
+def test_every_user_may_do_what_the_specs_grant_and_nothing_else(city: World, s3: Store) -> None:
+    granted = {(one.user, one.place, one.operation) for one in grants(city.specs)}
+    layers = {name.partition(".")[0] for name in city.specs.tables}
+    places = {*(f"{LAKE}/{TABLES}/{layer}" for layer in layers), f"{LAKE}/{CHECKPOINTS}",
+              f"{LAKE}/elsewhere", f"{ARTIFACTS}/1"}  # fmt: skip
+    for where in places:
+        S3Path(f"s3://{where}/probe").write_text("seen")
+    for user in users(city.specs):
+        with known_as(s3, user):
+            for where in places:
+                may = {does for who, place, does in granted
+                       if who == user and f"{where}/".startswith(f"{place}/")}  # fmt: skip
+                assert may == allowed(S3Path(f"s3://{where}/probe")), (user, where)
+
+
+def allowed(probe: S3Path) -> set[str]:
+    """What may be done with an object that is there."""
+    tries: dict[str, Callable[[], object]] = {
+        "read": probe.read_text, "write": lambda: probe.write_text("seen"),
+    }  # fmt: skip
+    found = set()
+    for operation, attempt in tries.items():
+        try:
+            attempt()
+        except Unavailable as refusal:
+            refused = str(refusal)
+        else:
+            refused = ""
+            found.add(operation)
+        assert not refused or "ACCESS_DENIED" in refused
+    return found
+
+
+def test_a_job_with_anothers_key_ends_with_one_line(city: World, s3: Store) -> None:
+    for arguments in (("land", "--once"), ("stream", "--once"), ("maintain",)):
+        with city.command(*arguments, name=f"refused-{arguments[0]}", key=s3.key("api")) as job:
+            assert job.ended(PATIENCE_SECONDS) == 1
+            only_line(job, s3.endpoint)
+
+
 def test_a_store_that_does_not_answer_ends_each_job_with_one_line(city: World, s3: Store) -> None:
     hasty = {"s3_patience_seconds": "1"}
     s3.kill()
     for arguments in (("land", "--once"), ("stream", "--once"), ("maintain",), ("audit",)):
         with city.command(*arguments, name=f"shut-{arguments[0]}", **hasty) as job:
             assert job.ended(PATIENCE_SECONDS) == 1
-            said = only_line(job, s3.environment()["AWS_ENDPOINT_URL"])
+            said = only_line(job, s3.endpoint)
             assert "Connection refused" in said or "Could not connect" in said  # delta-rs, Arrow
     s3.start()
     assert city.landing_faults() == []

@@ -10,6 +10,7 @@ from deltalake.exceptions import DeltaError
 
 from lakehouse.audit.evidence import Evidence
 from lakehouse.bucket import S3Path, outage
+from lakehouse.bucket_grants import LAKE
 from lakehouse.commit import Note, Step
 from lakehouse.delta_log import LOG
 from lakehouse.location import place, write_whole
@@ -18,7 +19,7 @@ from lakehouse.tables import Lake, LakeTable
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
 from tests.rows import metric, reading, table
-from tests.s3.store import BUCKET, Store
+from tests.s3.store import Store
 
 pytestmark = pytest.mark.stack
 
@@ -30,7 +31,7 @@ KILLS = 4
 
 @pytest.fixture
 def root(s3: Store, request: pytest.FixtureRequest) -> S3Path:
-    where = place(f"s3://{BUCKET}/{request.node.name}")
+    where = place(f"s3://{LAKE}/{request.node.name}")
     assert isinstance(where, S3Path)
     return where
 

@@ -18,6 +18,9 @@ import yaml
 
 from lakehouse.artifacts import ROOT
 from lakehouse.bucket import KEYS
+from lakehouse.bucket_grants import ARTIFACTS, CHECKPOINTS, LAKE, TABLES
+from lakehouse.bucket_grants import users as bucket_users
+from lakehouse.deploy.buckets import OWNER, secret_variable
 from lakehouse.deploy.cluster import PORT as CLUSTER_PORT
 from lakehouse.deploy.kafka import BROKERS, HOSTS, KEY, broker_environment
 from lakehouse.deploy.secrets import EXAMPLE, SECRETS, wanted, write_secrets
@@ -124,9 +127,11 @@ def test_no_file_of_the_project_holds_a_secret_of_compose(secrets: Path) -> None
     assert all(len(secret) >= 32 for secret in drawn)
     for name, service in raw()["services"].items():
         for variable, value in environment(service).items():
-            if re.search(r"PASSWORD|SECRET|_KEY(_ID)?$|TOKEN", variable) and not str(
-                value
-            ).startswith("/"):
+            if variable in {"ROOT_ACCESS_KEY", "AWS_ACCESS_KEY_ID"}:
+                continue  # the store's name for a user
+            if re.search(r"PASSWORD|SECRET|_KEY$|TOKEN", variable) and not str(value).startswith(
+                "/"
+            ):
                 assert str(value).startswith("${"), (name, variable)
 
 
@@ -182,9 +187,10 @@ def test_who_reads_tables_or_keeps_state_knows_the_bucket_and_has_a_home(
         "spark-worker-2", "stream", "trino", "trino-tables",
     ]  # fmt: skip
     wanted = (*KEYS, "AWS_ENDPOINT_URL", "AWS_REGION", "TRAFFIC_CHECKPOINTS_URL")
-    (bucket,) = {services[name]["environment"]["TRAFFIC_LAKE_URL"].split("/")[2] for name in told}
-    assert bucket in services["buckets"]["command"]
     for name in told:
+        assert environment(services[name])["TRAFFIC_LAKE_URL"] == f"s3://{LAKE}/{TABLES}"
+        checkpoints = environment(services[name])["TRAFFIC_CHECKPOINTS_URL"]
+        assert checkpoints == f"s3://{LAKE}/{CHECKPOINTS}"
         assert environment(services[name]).keys() >= set(wanted), name
         targets = {volume["target"] for volume in services[name].get("volumes", [])}
         if name in of_ours(services):
@@ -276,8 +282,33 @@ def test_only_the_doors_keeper_and_the_owner_of_a_password_get_it(services: dict
     for user in ("exporter", "lander", "producer", "setup", "stream"):
         assert holders[f"KAFKA_PASSWORD_{user.upper()}"] == {"kafka-users", user}
     assert holders["KAFKA_PASSWORD_OPERATOR"] == {"kafka-users", "airflow"}
-    tables = {n for n, one in raw()["services"].items() if "TRAFFIC_LAKE_URL" in environment(one)}
-    assert holders["S3_SECRET_KEY"] == {"s3", "mlflow", "buckets"} | tables
+    assert holders["S3_SECRET_ROOT"] == {"buckets", "s3"}
+    for user in ("api", "exporter", "lander", "mlflow"):
+        assert holders[f"S3_SECRET_{user.upper()}"] == {"buckets", user}
+    assert holders["S3_SECRET_OPERATOR"] == {"buckets", "airflow"}
+    assert holders["S3_SECRET_STREAM"] == {"buckets", "stream", "spark-worker-1", "spark-worker-2"}
+    assert holders["S3_SECRET_TRINO"] == {"buckets", "metastore", "trino"}
+    assert holders["S3_SECRET_SETUP"] == {"buckets", "setup", "trino-tables"}
+
+
+def test_whoever_asks_the_store_has_a_user_of_the_specs_and_its_secret(
+    services: dict[str, Any], specs: Specs
+) -> None:
+    known = {}
+    for name, service in raw()["services"].items():
+        told = environment(service)
+        if "AWS_ACCESS_KEY_ID" in told:
+            known[name] = told["AWS_ACCESS_KEY_ID"]
+            assert f"${{{secret_variable(known[name])}:?" in told["AWS_SECRET_ACCESS_KEY"], name
+    asking = {
+        name for name, one in services.items()
+        if environment(one).keys() & {"TRAFFIC_LAKE_URL", "MLFLOW_S3_ENDPOINT_URL"}
+    }  # fmt: skip
+    assert known.keys() == asking
+    assert set(known.values()) == set(bucket_users(specs))
+    artifacts = environment(services["mlflow"])["MLFLOW_ARTIFACTS_DESTINATION"]
+    assert artifacts == f"s3://{ARTIFACTS}"
+    assert environment(services["s3"])["ROOT_ACCESS_KEY"] == OWNER
 
 
 def test_prometheus_and_grafana_ask_services_that_there_are(

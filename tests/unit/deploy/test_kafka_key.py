@@ -36,5 +36,5 @@ def test_a_user_without_a_password_is_named_before_kafka_is_asked(
     write_key(home, tmp_path / "trust")
     names = ("EXPORTER", "LANDER", "OPERATOR", "PRODUCER", "SETUP")
     given = {f"KAFKA_PASSWORD_{name}": "secret" for name in names}
-    with pytest.raises(WrongInput, match=r"no password: set KAFKA_PASSWORD_STREAM$"):
+    with pytest.raises(WrongInput, match=r"no secret: set KAFKA_PASSWORD_STREAM$"):
         keep_users(KafkaDoor("127.0.0.1:1", home), specs, given)
