@@ -7,7 +7,7 @@ UNIT = $(TWO) --dist=worksteal tests/unit
 
 SCANNED = specs quality ml ingestion lakehouse benchmarks airflow/dags airflow/serve.py superset/*.py deploy
 
-.PHONY: help install demo test test-quick test-spark test-stack test-backup test-s3 test-cluster test-apps test-dags test-chaos test-accidents superset airflow speckit lint docs test-docs test-wheel bench chaos fuzz soak clean
+.PHONY: help install demo test test-quick test-spark test-stack test-backup test-s3 test-cluster test-images test-apps test-dags test-chaos test-accidents superset airflow speckit lint docs test-docs test-wheel bench chaos fuzz soak clean
 
 help:  ## show this
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ test-s3: install .venv/bin/versitygw  ## the whole pipeline on a bucket of a rea
 
 test-cluster: install  ## the stream on a Spark cluster of two workers; worker, lander and driver are killed
 	$(RUN) pytest tests/cluster
+
+test-images: install  ## the images, built and the core ones started, where Docker's or podman's engine runs
+	$(RUN) pytest tests/images
 
 .traffic/demo/lake:
 	$(MAKE) demo
@@ -117,9 +120,9 @@ test-chaos: install  ## a kill at every failpoint, a million arbitrary records
 test-accidents: install  ## more than a kill: disk full, clock, lost checkpoint, registry down, a restart by itself, ...
 	$(RUN) pytest tests/chaos/test_scenarios.py tests/chaos/test_supervised.py
 
-test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps, test-docs, test-wheel, test-backup, test-s3, test-cluster
+test: lint  ## style and all tests, but for the slow groups test-chaos, test-accidents, test-dags, test-apps, test-docs, test-wheel, test-backup, test-s3, test-cluster, test-images
 	$(UNIT)
-	$(TWO) --dist=loadgroup --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/docs --ignore=tests/chaos --ignore=tests/backup --ignore=tests/s3 --ignore=tests/cluster --ignore=tests/wheel/test_demo.py
+	$(TWO) --dist=loadgroup --ignore=tests/unit --ignore=tests/apps --ignore=tests/dags --ignore=tests/docs --ignore=tests/chaos --ignore=tests/backup --ignore=tests/s3 --ignore=tests/cluster --ignore=tests/images --ignore=tests/wheel/test_demo.py
 
 bench: install  ## what the README and docs say of speed
 	$(TRAFFIC) bench landing

@@ -1,0 +1,158 @@
+"""The images: built by a container engine, and those that need none of others started with it."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from lakehouse.artifacts import ROOT
+from lakehouse.deploy.secrets import EXAMPLE, write_secrets
+
+ENGINES = ("docker", "podman")
+HEALTHY_SECONDS = 120.0
+STORE = "http://127.0.0.1:7070"
+ELSEWHERE = {
+    "AWS_ENDPOINT_URL": STORE, "MLFLOW_S3_ENDPOINT_URL": STORE,
+    "MLFLOW_BACKEND_STORE_URI": "sqlite:////tmp/mlflow.db",
+}  # fmt: skip
+"""What is told otherwise here: all share one network, and there is no PostgreSQL."""
+
+KEEPS_STATE = "/var/lib/traffic"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Docker or podman."""
+
+    program: str
+
+    def ask(self, *arguments: str) -> str:
+        """Run it to its end; what it printed."""
+        done = subprocess.run(
+            [self.program, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
+        )
+        assert done.returncode == 0, f"{arguments[0]}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
+        return done.stdout.strip()
+
+    def says(self, *arguments: str) -> bool:
+        """Whether it answers 0."""
+        asked = [self.program, *arguments]
+        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    for name in ENGINES:
+        program = shutil.which(name)
+        if program is not None and Engine(program).says("info"):
+            return Engine(program)
+    pytest.skip("needs the engine of Docker or podman")
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Compose understands, with secrets drawn for this run."""
+    folder = tmp_path_factory.mktemp("secrets")
+    shutil.copy(ROOT / EXAMPLE, folder)
+    program = shutil.which("docker-compose", path=f"{ROOT}/.venv/bin:{os.environ['PATH']}")
+    assert program is not None, "`make install` brings docker-compose"
+    done = subprocess.run(
+        [program, "--file", str(ROOT / "docker-compose.yaml"), "--env-file",
+         str(write_secrets(folder)), "--profile", "*", "config", "--format", "json"],
+        capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)["services"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def images(engine: Engine, services: dict[str, Any]) -> list[str]:
+    """All of ours, the bases first."""
+    ours = {name: one for name, one in services.items() if "build" in one}
+    for name in sorted(ours, key=lambda name: not name.startswith("base-")):
+        build = ours[name]["build"]
+        target = ("--target", build["target"]) if "target" in build else ()
+        engine.ask(
+            "build", "--file", build["dockerfile"], *target, "--tag", ours[name]["image"], "."
+        )
+    return sorted(one["image"] for one in ours.values())
+
+
+@dataclass
+class Ship:
+    """Containers of one network, which is the store's."""
+
+    engine: Engine
+    services: dict[str, Any]
+    store: str = ""
+
+    def options(self, name: str) -> list[str]:
+        """How Compose runs the service, as far as one container shows it."""
+        service = self.services[name]
+        assert service["read_only"]
+        told = {**service["environment"], **ELSEWHERE}
+        return [
+            "--read-only", "--user", service["user"], "--cap-drop", "ALL",
+            "--security-opt", "no-new-privileges", "--tmpfs", "/tmp:mode=1777,exec,size=512m",
+            "--volume", KEEPS_STATE,
+            *(("--network", f"container:{self.store}") if self.store else ()),
+            *(part for key, value in told.items() for part in ("--env", f"{key}={value}")),
+        ]  # fmt: skip
+
+    def start(self, name: str) -> str:
+        """Have a service running and healthy; its container."""
+        image = self.services[name]["image"]
+        container = self.engine.ask(
+            "run", "--detach", "--name", f"traffic-test-{uuid.uuid4().hex[:8]}",
+            *self.options(name), image,
+        )  # fmt: skip
+        dockerfile = (ROOT / self.services[name]["build"]["dockerfile"]).read_text()
+        _, _, check = dockerfile.partition("HEALTHCHECK ")
+        asked = json.loads(check.partition("CMD ")[2].splitlines()[0])
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        while not self.engine.says("exec", container, *asked):
+            if time.monotonic() > deadline:
+                self.engine.says("rm", "--force", container)
+                pytest.fail(f"{name} is not healthy: {self.engine.ask('logs', container)}")
+            time.sleep(0.5)
+        return container
+
+    def once(self, name: str, *command: str) -> None:
+        """Run a service's image to its end."""
+        arguments = command or tuple(self.services[name]["command"])
+        self.engine.ask("run", "--rm", *self.options(name), self.services[name]["image"],
+                        *arguments)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ship(engine: Engine, services: dict[str, Any], images: list[str]) -> Iterator[Ship]:
+    made = Ship(engine, services)
+    made.store = made.start("s3")
+    running = [made.store]
+    try:
+        made.once("buckets")
+        made.once("setup", "traffic", "deploy", "tables")
+        running += [made.start(name) for name in ("mlflow", "api")]
+        yield made
+    finally:
+        for container in reversed(running):
+            engine.ask("rm", "--force", "--volumes", container)
+
+
+def test_every_image_is_built(engine: Engine, images: list[str]) -> None:
+    for image in images:
+        assert engine.says("image", "inspect", image), image
+
+
+def test_store_registry_and_api_run_and_each_service_has_its_own_grants(ship: Ship) -> None:
+    segments = ("traffic", "segment", "load", "simulator", "--segments", "20")
+    ship.once("setup", *segments)
+    with pytest.raises(AssertionError, match=r"AccessDenied|ACCESS_DENIED"):
+        ship.once("api", *segments)
