@@ -26,7 +26,7 @@ Operation = Literal["read", "write"]
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """What a user may do below a prefix, or where it is empty in the whole bucket."""
+    """What a user may do with the objects whose names begin so; all of the bucket where empty."""
 
     user: str
     bucket: str
@@ -36,7 +36,7 @@ class Grant:
     @property
     def place(self) -> str:
         """Bucket and prefix."""
-        return f"{self.bucket}/{self.prefix}".rstrip("/")
+        return f"{self.bucket}/{self.prefix}"
 
 
 def users(specs: Specs) -> tuple[str, ...]:
@@ -47,10 +47,11 @@ def users(specs: Specs) -> tuple[str, ...]:
 def grants(specs: Specs) -> set[Grant]:
     """Everything that anybody may do.
 
-    A process reads and writes the layers of the tables that the flows of ``system.yaml`` lead to
-    it and from it, and reads what it writes; whoever writes keeps the books of it. Exporter and
-    Trino read every table, the exporter also how far the stream is. Setup makes the tables. The
-    operator, who corrects, maintains and trains, writes all there is.
+    A process reads and writes the tables that the flows of ``system.yaml`` lead to it and from it,
+    with the history of what it writes, which begins with the table's name. It reads what it
+    writes, and keeps the books of it, which all who write have in common. Exporter and Trino read
+    every table, the exporter also how far the stream is. Setup makes the tables. The operator, who
+    corrects, maintains and trains, writes all there is.
     """
     found = {
         Grant(OPERATOR, LAKE, "", "write"),
@@ -76,10 +77,10 @@ def _flowing(specs: Specs) -> Iterator[Grant]:
     processes = {one.id for one in specs.system.components if one.kind == "process"}
     for flow in specs.system.flows:
         if flow.from_ in processes and flow.to.startswith(TABLE):
-            yield Grant(flow.from_, LAKE, _layer(flow.to), "write")
+            yield Grant(flow.from_, LAKE, _table(flow.to), "write")
         if flow.to in processes and flow.from_.startswith(TABLE):
-            yield Grant(flow.to, LAKE, _layer(flow.from_), "read")
+            yield Grant(flow.to, LAKE, _table(flow.from_), "read")
 
 
-def _layer(end: str) -> str:
-    return f"{TABLES}/{end.removeprefix(TABLE).split('.')[0]}"
+def _table(end: str) -> str:
+    return f"{TABLES}/{end.removeprefix(TABLE).replace('.', '/')}"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from lakehouse.bucket import (
     CONNECT_SECONDS,
     MAX_WAIT_SECONDS,
-    PASSING,
     PATIENCE_SECONDS,
     REQUEST_SECONDS,
     SCHEME,
@@ -77,9 +76,11 @@ def delta_table(where: Place, version: int | None = None) -> "DeltaTable":
 
 def asked(where: Place, question: Callable[[], Result]) -> Result:
     """What delta-rs finds at a place; again where a listing has a gap, or the store breaks off."""
-    if isinstance(where, Path):
+
+    def once() -> Result:
         return patiently(question, GAP_SECONDS, GAPS)
-    return patiently(question, where.patience_seconds, (*PASSING, *GAPS))
+
+    return once() if isinstance(where, Path) else patiently(once, where.patience_seconds)
 
 
 def has_gap(error: BaseException) -> bool:

@@ -15,6 +15,7 @@ CHECKPOINTS = (
     "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
 )
 LOOPBACK, EVERY_INTERFACE = "127.0.0.1", "0.0.0.0"  # noqa: S104  (a cluster's executors call back)
+LOG_LEVEL = "ERROR"
 
 
 def _buckets() -> dict[str, str]:
@@ -80,7 +81,7 @@ def session(settings: Settings) -> "SparkSession":
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "ERROR",
+        "spark.log.level": LOG_LEVEL,
         **(_buckets() if settings.uses_s3 else {}),
     }.items():
         builder = builder.config(key, value)

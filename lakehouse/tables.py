@@ -304,9 +304,7 @@ class LakeTable(TableSnapshot):
         for attempt in range(1, self._conflict.attempts + 1):
             try:
                 commit()
-            except DeltaError as error:
-                if not (isinstance(error, CommitFailedError) or has_gap(error)):
-                    raise
+            except CommitFailedError as error:
                 if attempt == self._conflict.attempts:
                     raise Unavailable(
                         f"{self.spec.table}: {attempt} commits in a row met other writers' commits;"

@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Setting up the containers of docke
 def init(
     folder: Annotated[Path, typer.Argument(help="Where docker-compose.yaml is.")] = Path(),
 ) -> None:
-    """Write .env with random secrets, readable by you alone; one that exists is kept."""
+    """Write .env with random secrets, readable by you alone; those that it has are kept."""
     from lakehouse.deploy.secrets import write_secrets
 
     print(f"{write_secrets(folder.resolve())} written, readable by you alone", file=sys.stderr)

@@ -40,15 +40,13 @@ def policy(bucket: str, granted: set[Grant]) -> str:
     it says that an object is not there. The text is short, since the store keeps it in an
     attribute of the bucket's folder, for which ext4 has 4,096 bytes.
     """
-    here = [grant for grant in granted if grant.bucket == bucket]
-    users: dict[tuple[str, str], set[str]] = {}
-    for one in here:
-        users.setdefault((one.place, one.operation), set()).add(one.user)
-    listing = _allow({one.user for one in here}, ["s3:ListBucket"], [ARN + bucket])
+    places: dict[tuple[str, str], list[str]] = {}
+    for one in sorted(grant for grant in granted if grant.bucket == bucket):
+        places.setdefault((one.user, one.operation), []).append(f"{ARN}{one.place}*")
+    listing = _allow({user for user, _ in places}, ["s3:ListBucket"], [ARN + bucket])
     statements = [
-        _allow(who, ACTIONS[operation], [ARN + place, f"{ARN}{place}/*"])
-        for (place, operation), who in sorted(users.items())
-    ]  # fmt: skip
+        _allow({user}, ACTIONS[operation], found) for (user, operation), found in places.items()
+    ]
     return json.dumps(
         {"Version": "2012-10-17", "Statement": [listing, *statements]}, separators=(",", ":")
     )
@@ -69,7 +67,9 @@ class BucketDoor:
     secret: str = field(repr=False)
 
     def keep(self, secrets: Mapping[str, str], granted: set[Grant]) -> None:
-        """Have the buckets, the users by their secrets, and what each may do, and nothing more.
+        """Have the buckets, the users by their secrets, and what each may do there.
+
+        Whoever has left the specs keeps an account, which may do nothing.
 
         Raises:
             Unavailable: the store does not answer, or refuses.

@@ -46,8 +46,10 @@ def _secret(name: str) -> str:
 def write_secrets(folder: Path) -> Path:
     """Write ``.env`` beside ``.env.example``, with a secret for each of its names.
 
+    One that exists keeps what it has, and is given the names that it lacks.
+
     Raises:
-        WrongInput: there is a ``.env`` already, whose secrets the databases hold, or no example.
+        WrongInput: there is a ``.env`` already, with every name, or no example.
         Unavailable: it cannot be written.
     """
     example, path = folder / EXAMPLE, folder / SECRETS
@@ -57,15 +59,17 @@ def write_secrets(folder: Path) -> Path:
         raise WrongInput(
             f"no {EXAMPLE} in {folder}; run this where docker-compose.yaml is, or name the folder"
         ) from error
-    text = drawn(names)
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise WrongInput(
-            f"{path} exists and is kept: the volumes were made with its secrets; to begin anew,"
-            " remove it and them (`docker compose down --volumes`)"
-        ) from error
+        kept = path.read_text() if path.exists() else ""
+        lacking = [name for name in names if not re.search(f"^{name}=", kept, re.MULTILINE)]
+        if not lacking:
+            raise WrongInput(
+                f"{path} exists and is kept: the volumes were made with its secrets; to begin"
+                " anew, remove it and them (`docker compose down --volumes`)"
+            )
+        begin = "" if not kept or kept.endswith("\n") else "\n"
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
+            file.write(begin + drawn(lacking))
     except OSError as error:
         raise Unavailable(f"cannot write {path}: {error.strerror}") from error
     return path

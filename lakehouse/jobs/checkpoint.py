@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from lakehouse.delta_log import LOG, is_whole
+from lakehouse.delta_log import LOG, is_whole, oldest_commit
 from lakehouse.jobs.batch_note import noted
 from lakehouse.location import Place
 from lakehouse.tables import Lake
@@ -99,10 +99,15 @@ def read_through(folder: Place) -> int:
 
 
 def has_all_to_read(lake: Lake, folder: Place) -> bool:
-    """Whether the log has every commit of bronze that the stream has still to read."""
+    """Whether the log has every commit of bronze that the stream has still to read.
+
+    One that has finished no batch reads what is older than the log all the same, see
+    `read_options`.
+    """
     bronze, batch_id = lake.table("bronze.traffic_event"), last_finished(folder)
-    begin = START if batch_id is None else position(folder, batch_id)
-    return is_whole(bronze.folder, begin.version, bronze.refresh())
+    oldest = oldest_commit(bronze.folder)
+    begin = oldest if batch_id is None else position(folder, batch_id).version
+    return is_whole(bronze.folder, begin, bronze.refresh())
 
 
 def writer(folder: Place) -> str:

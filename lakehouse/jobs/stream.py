@@ -193,10 +193,13 @@ class Stream:
         keep_loaded()
         stood: int | None = -1
         while (failure := self._run(begin, stopped, beside)) is not None:
-            before, stood = stood, last_finished(self._checkpoint)
-            passes = has_gap(failure) and has_all_to_read(self._lake, self._checkpoint)
-            if not passes or stood == before:
+            if not has_gap(failure) or not has_all_to_read(self._lake, self._checkpoint):
                 raise failure
+            before, stood = stood, last_finished(self._checkpoint)
+            if stood == before:
+                raise failure
+            if stopped():
+                return
             log.warning("a listing of bronze's log lacked a commit; the stream goes on")
 
     def _run(
@@ -205,7 +208,7 @@ class Stream:
     ) -> Exception | None:  # fmt: skip
         """What the query ended of, if of anything."""
         from py4j.protocol import Py4JError
-        from pyspark.errors import PySparkException
+        from pyspark.errors import PySparkException, StreamingQueryException
 
         try:
             query = begin()
@@ -213,11 +216,12 @@ class Stream:
             return failure
         try:
             while query.isActive and not (stopped() or self._tables_side.has_failed):
-                query.awaitTermination(POLL_SECONDS)  # type: ignore[arg-type]  # takes floats
+                try:
+                    query.awaitTermination(POLL_SECONDS)  # type: ignore[arg-type]  # takes floats
+                except StreamingQueryException as failure:
+                    return failure
                 beside()
             return query.exception()
-        except PySparkException as failure:
-            return failure
         finally:
             self._stop(query)
 
@@ -228,14 +232,16 @@ class Stream:
         """
         from pyspark.sql import SparkSession
 
+        from lakehouse.spark import LOG_LEVEL
+
         self._stopping = True
         with self._one_batch:
             pass  # Spark has summed up the batch at hand
         if query.isActive:
-            session = SparkSession.getActiveSession()
-            if session is not None:
-                session.sparkContext.setLogLevel("OFF")  # Spark is loud about being interrupted
+            context = SparkSession.builder.getOrCreate().sparkContext
+            context.setLogLevel("OFF")  # Spark is loud about being interrupted
             query.stop()
+            context.setLogLevel(LOG_LEVEL)
         self.finish()
 
     def finish(self) -> None:
@@ -255,6 +261,7 @@ class Stream:
         self._stopping, self._tables_side, self._windows = False, OneBehind(), windows
         self._sum_up = sum_up
         self._seen = self.silver.table.refresh()
+        self.gold.forget_history()  # of an earlier query: another may have corrected it meanwhile
         self._lake.table(BRONZE).refresh()  # what retention has removed by now
         finished = last_finished(self._checkpoint)
         self._deliveries = Deliveries(self._lake, self._checkpoint, finished, self._small_rows)

@@ -12,7 +12,7 @@ from deltalake.exceptions import TableNotFoundError
 from pyarrow.dataset import Dataset
 
 from lakehouse.commit import NOTE_KEY
-from lakehouse.location import Place, delta_table
+from lakehouse.location import Place, asked, delta_table
 from lakehouse.table_snapshot import MOVES_PER_SNAPSHOT
 
 STREAM_JOB = "stream"
@@ -135,7 +135,7 @@ class TableReader:
             self._head, self._moves = delta_table(self._folder), 0
             return self._head
         before = self._head.version()
-        self._head.update_incremental()
+        asked(self._folder, self._head.update_incremental)
         self._moves += self._head.version() - before
         return self._head
 

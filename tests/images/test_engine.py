@@ -7,7 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -87,11 +87,11 @@ def images(engine: Engine, services: dict[str, Any]) -> list[str]:
 
 @dataclass
 class Ship:
-    """Containers of one network, which is the store's."""
+    """Containers of one network, which is that of the first."""
 
     engine: Engine
     services: dict[str, Any]
-    store: str = ""
+    running: list[str] = field(default_factory=list)
 
     def options(self, name: str) -> list[str]:
         """How Compose runs the service, as far as one container shows it."""
@@ -102,27 +102,26 @@ class Ship:
             "--read-only", "--user", service["user"], "--cap-drop", "ALL",
             "--security-opt", "no-new-privileges", "--tmpfs", "/tmp:mode=1777,exec,size=512m",
             "--volume", KEEPS_STATE,
-            *(("--network", f"container:{self.store}") if self.store else ()),
+            *(("--network", f"container:{self.running[0]}") if self.running else ()),
             *(part for key, value in told.items() for part in ("--env", f"{key}={value}")),
         ]  # fmt: skip
 
-    def start(self, name: str) -> str:
-        """Have a service running and healthy; its container."""
+    def start(self, name: str) -> None:
+        """Have a service running and healthy."""
         image = self.services[name]["image"]
         container = self.engine.ask(
             "run", "--detach", "--name", f"traffic-test-{uuid.uuid4().hex[:8]}",
             *self.options(name), image,
         )  # fmt: skip
+        self.running.append(container)
         dockerfile = (ROOT / self.services[name]["build"]["dockerfile"]).read_text()
         _, _, check = dockerfile.partition("HEALTHCHECK ")
         asked = json.loads(check.partition("CMD ")[2].splitlines()[0])
         deadline = time.monotonic() + HEALTHY_SECONDS
         while not self.engine.says("exec", container, *asked):
             if time.monotonic() > deadline:
-                self.engine.says("rm", "--force", container)
                 pytest.fail(f"{name} is not healthy: {self.engine.ask('logs', container)}")
             time.sleep(0.5)
-        return container
 
     def once(self, name: str, *command: str) -> None:
         """Run a service's image to its end."""
@@ -134,15 +133,15 @@ class Ship:
 @pytest.fixture(scope="module")
 def ship(engine: Engine, services: dict[str, Any], images: list[str]) -> Iterator[Ship]:
     made = Ship(engine, services)
-    made.store = made.start("s3")
-    running = [made.store]
     try:
+        made.start("s3")
         made.once("buckets")
         made.once("setup", "traffic", "deploy", "tables")
-        running += [made.start(name) for name in ("mlflow", "api")]
+        made.start("mlflow")
+        made.start("api")
         yield made
     finally:
-        for container in reversed(running):
+        for container in reversed(made.running):
             engine.ask("rm", "--force", "--volumes", container)
 
 

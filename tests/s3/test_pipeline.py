@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from boto3.exceptions import S3UploadFailedError
+from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
 from lakehouse.bucket import S3Path
-from lakehouse.bucket_grants import ARTIFACTS, CHECKPOINTS, LAKE, TABLES, grants, users
+from lakehouse.bucket_grants import ARTIFACTS, CHECKPOINTS, LAKE, MLFLOW, TABLES, grants, users
 from lakehouse.exporter.loop import QUICK, SLOW, Exporter
 from lakehouse.kafka_grants import EXPORTER, OPERATOR, SETUP
 from lakehouse.metrics import Metrics
@@ -33,6 +35,7 @@ pytestmark = pytest.mark.stack
 
 BRONZE, SILVER, KPI = "bronze.traffic_event", "silver.segment_metric", "gold.network_kpi"
 SOME = timedelta(minutes=10)
+PROBE = "probe"
 SMALL = {"land_max_records": "60", "land_max_seconds": "0.05"}
 ADDRESSES = {
     "lake_url": f"s3://{LAKE}/{TABLES}", "checkpoints_url": f"s3://{LAKE}/{CHECKPOINTS}",
@@ -158,36 +161,56 @@ def test_the_api_and_the_exporter_see_all_that_they_look_at(city: World, s3: Sto
 
 
 def test_every_user_may_do_what_the_specs_grant_and_nothing_else(city: World, s3: Store) -> None:
-    granted = {(one.user, one.place, one.operation) for one in grants(city.specs)}
-    layers = {name.partition(".")[0] for name in city.specs.tables}
-    places = {*(f"{LAKE}/{TABLES}/{layer}" for layer in layers), f"{LAKE}/{CHECKPOINTS}",
-              f"{LAKE}/elsewhere", f"{ARTIFACTS}/1"}  # fmt: skip
+    tables = {f"{LAKE}/{TABLES}/{name.replace('.', '/')}" for name in city.specs.tables}
+    places = {*tables, f"{LAKE}/{CHECKPOINTS}", f"{LAKE}/elsewhere", f"{ARTIFACTS}/1"}
     for where in places:
-        S3Path(f"s3://{where}/probe").write_text("seen")
+        S3Path(f"s3://{where}/{PROBE}").write_text("seen")
     for user in users(city.specs):
+        mine = [one for one in grants(city.specs) if one.user == user]
         with known_as(s3, user):
             for where in places:
-                may = {does for who, place, does in granted
-                       if who == user and f"{where}/".startswith(f"{place}/")}  # fmt: skip
-                assert may == allowed(S3Path(f"s3://{where}/probe")), (user, where)
+                does = {one.operation for one in mine if f"{where}/{PROBE}".startswith(one.place)}
+                expected = {
+                    "list": any(where.startswith(f"{one.bucket}/") for one in mine),
+                    "read": "read" in does, "delete": "write" in does, "write": "write" in does,
+                }  # fmt: skip
+                assert allowed(S3Path(f"s3://{where}")) == expected, (user, where)
 
 
-def allowed(probe: S3Path) -> set[str]:
-    """What may be done with an object that is there."""
+def allowed(where: S3Path) -> dict[str, bool]:
+    """What may be done where there is a probe, and is done to it."""
+    probe = where / PROBE
     tries: dict[str, Callable[[], object]] = {
-        "read": probe.read_text, "write": lambda: probe.write_text("seen"),
+        "list": where.files, "read": probe.read_text, "delete": probe.unlink,
+        "write": lambda: probe.write_text("seen"),
     }  # fmt: skip
-    found = set()
-    for operation, attempt in tries.items():
-        try:
-            attempt()
-        except Unavailable as refusal:
-            refused = str(refusal)
-        else:
-            refused = ""
-            found.add(operation)
-        assert not refused or "ACCESS_DENIED" in refused
-    return found
+    return {operation: is_let(attempt) for operation, attempt in tries.items()}
+
+
+def is_let(attempt: Callable[[], object]) -> bool:
+    """Whether the store lets it be done; raises what else it says."""
+    try:
+        attempt()
+    except Unavailable as refusal:
+        if "ACCESS_DENIED" not in str(refusal):
+            raise
+        return False
+    return True
+
+
+def test_mlflow_keeps_artifacts_in_a_bucket_that_is_its_own(
+    s3: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", s3.endpoint)
+    (tmp_path / "model.txt").write_text("trees")
+    kept = S3ArtifactRepository(f"s3://{ARTIFACTS}/1")
+    with known_as(s3, MLFLOW):
+        kept.log_artifact(str(tmp_path / "model.txt"), "run")
+        assert [one.path for one in kept.list_artifacts("run")] == ["run/model.txt"]
+        assert Path(kept.download_artifacts("run/model.txt")).read_text() == "trees"
+        kept.delete_artifacts("run")
+    with known_as(s3, "lander"), pytest.raises(S3UploadFailedError, match="AccessDenied"):
+        kept.log_artifact(str(tmp_path / "model.txt"), "run")
 
 
 def test_a_job_with_anothers_key_ends_with_one_line(city: World, s3: Store) -> None:

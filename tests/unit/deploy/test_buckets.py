@@ -9,20 +9,23 @@ from lakehouse.deploy.buckets import BUCKETS, keep_buckets, policy, secret_varia
 from specs.errors import WrongInput
 from specs.loader import Specs
 
+BOOKS = "lake/tables/ops"
+SCORES, KPI = "lake/tables/gold/congestion_scores", "lake/tables/gold/network_kpi"
+OUTCOME, SHADOW = "lake/tables/gold/score_outcome", "lake/tables/gold/shadow_score"
+METRIC, ROADS = "lake/tables/silver/segment_metric", "lake/tables/silver/road_segment"
+BRONZE = "lake/tables/bronze/traffic_event"
 WRITTEN = {
-    "lander": {"lake/tables/bronze", "lake/tables/ops"},
-    "mlflow": {"mlflow"},
-    "operator": {"lake"},
+    "lander": {BRONZE, "lake/tables/bronze/dead_letter", BOOKS},
+    "mlflow": {"mlflow/"},
+    "operator": {"lake/"},
     "setup": {"lake/tables"},
-    "stream": {
-        "lake/checkpoints", "lake/tables/gold", "lake/tables/ops", "lake/tables/silver",
-    },
+    "stream": {"lake/checkpoints", METRIC, SCORES, KPI, OUTCOME, SHADOW, BOOKS},
 }  # fmt: skip
 READ_ONLY = {
-    "api": {"lake/tables/gold", "lake/tables/silver"},
+    "api": {ROADS, METRIC, SCORES, KPI},
     "exporter": {"lake/checkpoints", "lake/tables"},
-    "lander": {"lake/tables/silver"},
-    "stream": {"lake/tables/bronze"},
+    "lander": {ROADS},
+    "stream": {BRONZE, ROADS},
     "trino": {"lake/tables"},
 }
 
@@ -36,7 +39,13 @@ def test_each_service_may_do_what_its_flows_need(specs: Specs) -> None:
         assert found["read"][user] == WRITTEN.get(user, set()) | READ_ONLY.get(user, set()), user
 
 
-def test_a_policy_allows_a_prefix_and_what_lies_below_it_and_nothing_beside() -> None:
+def test_what_a_correction_keeps_begins_with_the_name_of_its_table(specs: Specs) -> None:
+    for name in specs.tables:
+        if name.endswith("_history"):
+            assert name.removesuffix("_history") in specs.tables
+
+
+def test_a_policy_allows_what_is_granted_and_nothing_beside() -> None:
     granted = {Grant("a", "lake", "tables/gold", "read"), Grant("b", "other", "", "write")}
     found = json.loads(policy("lake", granted))["Statement"]
     assert {one["Effect"] for one in found} == {"Allow"}
@@ -44,8 +53,7 @@ def test_a_policy_allows_a_prefix_and_what_lies_below_it_and_nothing_beside() ->
     assert listing["Principal"] == reading["Principal"] == {"AWS": ["a"]}
     assert listing["Resource"] == ["arn:aws:s3:::lake"]
     assert reading["Action"] == ["s3:GetObject"]
-    below = "arn:aws:s3:::lake/tables/gold"
-    assert reading["Resource"] == [below, f"{below}/*"]
+    assert reading["Resource"] == ["arn:aws:s3:::lake/tables/gold*"]
 
 
 def test_the_store_has_room_for_each_policy(specs: Specs) -> None:

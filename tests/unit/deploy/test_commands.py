@@ -40,6 +40,15 @@ def test_secrets_that_exist_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / SECRETS).read_text() == "A=mine\n"
 
 
+def test_what_a_new_release_asks_for_beside_is_drawn_and_the_rest_is_kept(tmp_path: Path) -> None:
+    (tmp_path / EXAMPLE).write_text("A=\nNEW=\n")
+    (tmp_path / SECRETS).write_text("# mine\nA=mine\nOLD=gone")
+    write_secrets(tmp_path)
+    *kept, drawn_line = (tmp_path / SECRETS).read_text().splitlines()
+    assert kept == ["# mine", "A=mine", "OLD=gone"]
+    assert re.fullmatch(r"NEW=[\w-]{43}", drawn_line)
+
+
 def test_the_folder_without_an_example_is_named(tmp_path: Path) -> None:
     with pytest.raises(WrongInput, match=f"no {EXAMPLE} in {tmp_path}"):
         write_secrets(tmp_path)

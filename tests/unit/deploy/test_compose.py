@@ -283,12 +283,11 @@ def test_only_the_doors_keeper_and_the_owner_of_a_password_get_it(services: dict
         assert holders[f"KAFKA_PASSWORD_{user.upper()}"] == {"kafka-users", user}
     assert holders["KAFKA_PASSWORD_OPERATOR"] == {"kafka-users", "airflow"}
     assert holders["S3_SECRET_ROOT"] == {"buckets", "s3"}
-    for user in ("api", "exporter", "lander", "mlflow"):
+    for user in ("api", "exporter", "lander", "mlflow", "setup"):
         assert holders[f"S3_SECRET_{user.upper()}"] == {"buckets", user}
     assert holders["S3_SECRET_OPERATOR"] == {"buckets", "airflow"}
     assert holders["S3_SECRET_STREAM"] == {"buckets", "stream", "spark-worker-1", "spark-worker-2"}
-    assert holders["S3_SECRET_TRINO"] == {"buckets", "metastore", "trino"}
-    assert holders["S3_SECRET_SETUP"] == {"buckets", "setup", "trino-tables"}
+    assert holders["S3_SECRET_TRINO"] == {"buckets", "metastore", "trino", "trino-tables"}
 
 
 def test_whoever_asks_the_store_has_a_user_of_the_specs_and_its_secret(
@@ -423,4 +422,11 @@ def test_whoever_asks_kafka_has_a_user_of_the_specs_and_trusts_its_certificate(
 
 def test_internal_networks_lead_nowhere() -> None:
     networks = raw()["networks"]
-    assert networks == {"edge": {}, "data": {"internal": True}, "control": {"internal": True}}
+    inner = {name: {"internal": True} for name in ("data", "control", "keys")}
+    assert networks == {"edge": {}, **inner}
+
+
+def test_the_store_is_told_its_users_secrets_where_nobody_else_is(services: dict[str, Any]) -> None:
+    there = {name for name, one in services.items() if "keys" in (one.get("networks") or {})}
+    assert there == {"buckets", "s3"}
+    assert list(services["buckets"]["networks"]) == ["keys"]

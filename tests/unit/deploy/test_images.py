@@ -78,6 +78,7 @@ sys.meta_path.insert(0, Absent())
 import ingestion.lander, ingestion.producer, ingestion.registration, ingestion.simulator
 import ingestion.topics, lakehouse.cli, lakehouse.exporter.loop, lakehouse.serving.server
 import lakehouse.serving.watcher, lakehouse.trino.catalog, lakehouse.services
+import boto3, lakehouse.deploy.buckets
 from lakehouse.deploy.{door} import write_door
 print("all there")
 """
