@@ -29,9 +29,10 @@ Place = Path | S3Path
 """Where something is; both kinds have the methods that we call."""
 
 GAPS = ("Expected contiguous commit files", "DELTA_MISSING_FILES_UNEXPECTED_VERSION",
-        "DELTA_VERSIONS_NOT_CONTIGUOUS")  # fmt: skip
-"""What delta-rs and Spark say of a log whose listing shows a commit and lacks one before it. A
-folder is listed a piece at a time: of two commits made meanwhile it may show the second alone."""
+        "DELTA_VERSIONS_NOT_CONTIGUOUS", "newer than log segment version")  # fmt: skip
+"""What delta-rs and Spark say of a log whose listing shows a file and lacks a commit before it. A
+folder is listed a piece at a time: of two commits that are made meanwhile, or of a commit and its
+checksum, it may show the second alone."""
 
 GAP_SECONDS = 5.0
 """A log is listed anew for so long; then a commit is truly gone."""

@@ -97,11 +97,14 @@ def test_an_append_outlives_that_rows_are_rewritten_meanwhile(
     assert sorted(stream.read()["revision"].to_pylist()) == [*[0] * len(seconds), 1]
 
 
-def test_a_listing_that_lacks_a_commit_is_made_again(lake: Lake, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lacking", [2, 3], ids=["one before the last", "that of a checksum"])
+def test_a_listing_that_lacks_a_commit_is_made_again(
+    lacking: int, lake: Lake, tmp_path: Path
+) -> None:
     one, other = lake.table(BRONZE), Lake(tmp_path / "lake", lake.specs).table(BRONZE)
     for number in range(3):
         one.append(table(lake, BRONZE, [reading(number, 0)]), NOTE)
-    commit = one.folder / LOG / f"{2:020}.json"
+    commit = one.folder / LOG / f"{lacking:020}.json"
     commit.rename(commit.with_suffix(".hidden"))
     seen = Timer(0.2, lambda: commit.with_suffix(".hidden").rename(commit))
     seen.start()
