@@ -1,7 +1,6 @@
 """The images: built by a container engine, and those that need none of others started with it."""
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -14,6 +13,7 @@ import pytest
 
 from lakehouse.artifacts import ROOT
 from lakehouse.deploy.secrets import EXAMPLE, write_secrets
+from tests.compose import understood
 
 ENGINES = ("docker", "podman")
 HEALTHY_SECONDS = 120.0
@@ -61,15 +61,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What Compose understands, with secrets drawn for this run."""
     folder = tmp_path_factory.mktemp("secrets")
     shutil.copy(ROOT / EXAMPLE, folder)
-    program = shutil.which("docker-compose", path=f"{ROOT}/.venv/bin:{os.environ['PATH']}")
-    assert program is not None, "`make install` brings docker-compose"
-    done = subprocess.run(
-        [program, "--file", str(ROOT / "docker-compose.yaml"), "--env-file",
-         str(write_secrets(folder)), "--profile", "*", "config", "--format", "json"],
-        capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]},
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout)["services"]
-    return found
+    return understood(write_secrets(folder))
 
 
 @pytest.fixture(scope="module")

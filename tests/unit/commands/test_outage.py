@@ -2,7 +2,7 @@
 
 A wrong password and a right that is not granted are told in ``tests/stack/test_kafka_login.py``,
 those of a bucket in ``tests/s3``, a full disk in ``tests/unit/lakehouse/test_disk.py``, a secret
-that Compose lacks in ``tests/unit/deploy/test_compose.py``.
+that Compose lacks in ``tests/unit/deploy/test_compose_secrets.py``.
 """
 
 import socket
