@@ -34,7 +34,7 @@ GAPS = ("Expected contiguous commit files", "DELTA_MISSING_FILES_UNEXPECTED_VERS
 folder is listed a piece at a time: of two commits that are made meanwhile, or of a commit and its
 checksum, it may show the second alone."""
 
-GAP_SECONDS = 5.0
+GAP_SECONDS = 10.0
 """A log is listed anew for so long; then a commit is truly gone."""
 
 

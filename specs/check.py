@@ -94,8 +94,8 @@ def _ops_faults(specs: Specs) -> Iterator[str]:
         if name not in kept:
             yield f"ops.yaml: retention names {name}, which is neither a table nor a topic"
     upkeep = specs.ops.maintenance
-    if upkeep.replaced_file_hours < upkeep.log_hours:
-        yield "ops.yaml: maintenance: replaced_file_hours is below log_hours"
+    if upkeep.replaced_file_hours * 60 < upkeep.log_minutes:
+        yield "ops.yaml: maintenance: replaced_file_hours is below log_minutes"
     retraining = specs.ops.retraining
     if retraining.min_interval_hours > retraining.max_interval_hours:
         yield "ops.yaml: retraining has a min_interval_hours above its max_interval_hours"

@@ -54,7 +54,7 @@ class Maintenance(SpecModel):
 
     target_file_bytes: int = Field(gt=0)
     min_files: int = Field(ge=2)
-    log_hours: int = Field(ge=0)
+    log_minutes: int = Field(ge=0)
     replaced_file_hours: int = Field(ge=0)
     orphan_hours: int = Field(ge=1)
 

@@ -73,7 +73,7 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Place, now: datetime) ->
         done = replace(done, postponed=str(conflict))
     if done.compacted or _is_checkpoint_due(table):
         table.checkpoint()
-    read, before = _read_through(table, checkpoint), now - timedelta(hours=rules.log_hours)
+    read, before = _read_through(table, checkpoint), now - timedelta(minutes=rules.log_minutes)
     cleaned = table.clean_log(before, min(read, _noted_through(lake, table)))
     vacuum_begins = max(now, clock()) + MOMENT
     if _has_read_since(table, read, vacuum_begins - timedelta(hours=rules.replaced_file_hours)):

@@ -54,6 +54,9 @@ log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 POLL_SECONDS = 0.5
+MOST_GAPS = 20
+"""So often may a query end of a listing that lacked a commit, before it has finished a batch."""
+
 Summed = tuple[pa.Table, BatchNote]
 SumUp = Callable[["DataFrame", int], Summed]
 
@@ -191,16 +194,18 @@ class Stream:
             Unavailable: a server did not answer.
         """
         keep_loaded()
-        stood: int | None = -1
+        stood, gaps = last_finished(self._checkpoint), 0
         while (failure := self._run(begin, stopped, beside)) is not None:
             if not has_gap(failure) or not has_all_to_read(self._lake, self._checkpoint):
                 raise failure
             before, stood = stood, last_finished(self._checkpoint)
-            if stood == before:
+            gaps = gaps + 1 if stood == before else 1
+            if gaps > MOST_GAPS:
                 raise failure
             if stopped():
                 return
             log.warning("a listing of bronze's log lacked a commit; the stream goes on")
+            time.sleep(POLL_SECONDS)  # a lander that catches up commits in a burst
 
     def _run(
         self, begin: Callable[[], "StreamingQuery"], stopped: Callable[[], bool],

@@ -23,8 +23,9 @@ from tests.chaos.registry import registry
 from tests.chaos.world import world
 from tests.edited_specs import edited_folder
 
-HASTY = tuple(
-    ("ops.yaml", f"{rule}: 1 ", f"{rule}: 0 ") for rule in ("log_hours", "replaced_file_hours")
+HASTY = (
+    ("ops.yaml", "log_minutes: 10 ", "log_minutes: 0 "),
+    ("ops.yaml", "replaced_file_hours: 1 ", "replaced_file_hours: 0 "),
 )
 
 

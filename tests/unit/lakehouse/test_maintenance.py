@@ -21,14 +21,17 @@ pytestmark = pytest.mark.slow
 
 BRONZE, SILVER, LEDGER = "bronze.traffic_event", "silver.segment_metric", "ops.ledger"
 NOTE = Note(job="test", spec_version="v", verdicts={"landed": 1})
-RULES = "log_hours: 1 ", "replaced_file_hours: 1 "
+RULES = {
+    "log_minutes: 10 ": "log_minutes: 0 ",
+    "replaced_file_hours: 1 ": "replaced_file_hours: 0 ",
+}
 COMMITS, ROUND = 80, 40
 
 
 @pytest.fixture
 def hasty(tmp_path: Path) -> Lake:
     """A lake whose logs and replaced files are kept for no time at all."""
-    edits = [("ops.yaml", rule, rule.replace("1", "0")) for rule in RULES]
+    edits = [("ops.yaml", rule, hasty) for rule, hasty in RULES.items()]
     return Lake(tmp_path / "lake", edited_specs(tmp_path, *edits))
 
 
