@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from deltalake.exceptions import DeltaError
+
 from lakehouse.commit import Note
 from lakehouse.delta_log import LOG, log_files
 from lakehouse.jobs.checkpoint import read_through
 from lakehouse.journal import now as clock
 from lakehouse.ledger import brought_forward, project, writer
-from lakehouse.location import Place
+from lakehouse.location import Place, has_gap
 from lakehouse.tables import COMMITS_PER_CHECKPOINT, Lake, LakeTable
 from specs.errors import Unavailable
 
@@ -69,8 +71,10 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Place, now: datetime) ->
             note, min_files=rules.min_files, target_bytes=rules.target_file_bytes
         )
         done = replace(done, compacted=compacted)
-    except Unavailable as conflict:
-        done = replace(done, postponed=str(conflict))
+    except (Unavailable, DeltaError) as hindrance:
+        if isinstance(hindrance, DeltaError) and not has_gap(hindrance):
+            raise
+        done = replace(done, postponed=str(hindrance).splitlines()[0])
     if done.compacted or _is_checkpoint_due(table):
         table.checkpoint()
     read, before = _read_through(table, checkpoint), now - timedelta(minutes=rules.log_minutes)

@@ -8,12 +8,14 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pytest
+from deltalake.exceptions import DeltaError
 
 from lakehouse.commit import Note, Step
 from lakehouse.delta_log import log_files
 from lakehouse.jobs.maintenance import Upkeep, maintain
 from lakehouse.ledger import project
-from lakehouse.tables import Lake
+from lakehouse.location import GAPS
+from lakehouse.tables import Lake, LakeTable
 from tests.edited_specs import edited_specs
 from tests.rows import after, metric, reading, table
 
@@ -43,6 +45,23 @@ def has_read(folder: Path, version: int) -> Path:
     (folder / "offsets" / "0").write_text(f'v1\n{{"batchWatermarkMs": 0}}\n{json.dumps(offset)}')
     (folder / "commits" / "0").write_text("v1\n{}")
     return folder
+
+
+def test_a_listing_with_a_gap_postpones_the_rest_of_a_table(
+    hasty: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty.table(BRONZE).append(table(hasty, BRONZE, [reading(0, 0)]), NOTE)
+
+    def compact(*_: object, **__: object) -> tuple[int, int]:
+        raise DeltaError(f"Kernel error: {said}")
+
+    monkeypatch.setattr(LakeTable, "compact", compact)
+    said = f"{GAPS[0]}, but found gap"
+    (done,) = maintain(hasty, tmp_path / "none", datetime.now(UTC))
+    assert said in done.postponed
+    said = "disk on fire"
+    with pytest.raises(DeltaError, match=said):
+        maintain(hasty, tmp_path / "none", datetime.now(UTC))
 
 
 def age(lake: Lake, name: str, seconds: float) -> None:
