@@ -50,7 +50,7 @@ def has_read(folder: Path, version: int) -> Path:
 def test_a_listing_with_a_gap_postpones_the_rest_of_a_table(
     hasty: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasty.table(BRONZE).append(table(hasty, BRONZE, [reading(0, 0)]), NOTE)
+    hasty.table(SILVER).merge(table(hasty, SILVER, [metric("s:a", 0)]), NOTE)
 
     def compact(*_: object, **__: object) -> tuple[int, int]:
         raise DeltaError(f"Kernel error: {said}")
