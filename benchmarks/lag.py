@@ -8,6 +8,7 @@ from typing import Any
 
 from ingestion.lander import GROUP
 from ingestion.topics import TopicAdmin
+from lakehouse.jobs.maintenance import MAINTAIN
 from lakehouse.journal import now
 from lakehouse.tables import Lake
 
@@ -79,7 +80,7 @@ class LagWatch:
     def __init__(self, lake: Lake, admin: TopicAdmin, topic: str) -> None:
         """Watch the tables of ``lake`` fill from ``topic``."""
         self._admin, self._topic, self._lake = admin, topic, lake
-        self._seen = self._scored = -1
+        self._seen = self._scored = self._looked = self._filled = -1
         self._moments: list[datetime] = []
         self._unlanded: list[int] = []
 
@@ -96,7 +97,7 @@ class LagWatch:
     @property
     def is_all_in_gold(self) -> bool:
         """The lander has landed all that Kafka holds, and the stream has scored all of that."""
-        return self._unlanded_now() == 0 and self._scored_version() >= self.bronze_version
+        return self._unlanded_now() == 0 and 0 <= self._filled_version() <= self._scored_version()
 
     def sample(self) -> None:
         """Keep how far the lander is behind now."""
@@ -112,6 +113,16 @@ class LagWatch:
 
     def _unlanded_now(self) -> int:
         return sum(lag.lag for lag in self._admin.lag(GROUP, self._topic))
+
+    def _filled_version(self) -> int:
+        """The newest commit of bronze that brought rows; one of `traffic maintain` brings none."""
+        bronze = self._lake.table(BRONZE)
+        newest = bronze.refresh()
+        for commit in bronze.commits(after=self._looked):
+            if commit.note and commit.note["job"] != MAINTAIN:
+                self._filled = max(self._filled, commit.version)
+        self._looked = newest
+        return self._filled
 
     def _scored_version(self) -> int:
         """The newest commit of bronze whose readings are in the scores; -1 for none."""

@@ -16,6 +16,9 @@ from lakehouse.tables import COMMITS_PER_CHECKPOINT, Lake, LakeTable
 from specs.errors import Unavailable
 
 BRONZE, LEDGER = "bronze.traffic_event", "ops.ledger"
+MAINTAIN = "maintain"
+"""What its commits call it."""
+
 MOMENT = timedelta(minutes=1)
 """Delta-rs counts a file's age from the vacuum, which begins later than its readers are asked."""
 
@@ -63,7 +66,7 @@ def maintain(lake: Lake, checkpoint: Place, now: datetime) -> list[Upkeep]:
 
 def _maintain(lake: Lake, table: LakeTable, checkpoint: Place, now: datetime) -> Upkeep:
     name, rules = table.spec.table, lake.specs.ops.maintenance
-    note = Note(job="maintain", spec_version=lake.specs.version)
+    note = Note(job=MAINTAIN, spec_version=lake.specs.version)
     done = Upkeep(name)
     try:
         done = replace(done, expired_rows=_expire(lake, table, note, now))
