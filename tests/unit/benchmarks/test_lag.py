@@ -1,7 +1,10 @@
 from typing import Any
 
-from benchmarks.lag import BRONZE, GOLD, Behind, behind, landed, unscored
-from tests.rows import after
+from benchmarks.lag import BRONZE, GOLD, Behind, LagWatch, behind, landed, unscored
+from lakehouse.commit import Note
+from lakehouse.jobs.maintenance import MAINTAIN
+from lakehouse.tables import Lake
+from tests.rows import after, reading, table
 
 
 def test_lag_that_swings_around_a_level_is_flat() -> None:
@@ -52,3 +55,26 @@ def test_scores_of_a_recompute_are_not_the_streams() -> None:
 
 def test_only_commits_of_bronze_past_the_warm_up_count_as_landed() -> None:
     assert (landed(LEDGER, -1), landed(LEDGER, 1), landed(LEDGER, 3)) == (111, 11, 0)
+
+
+class NothingWaits:
+    """A Kafka whose records are all landed."""
+
+    def lag(self, group: str, topic: str) -> list[object]:
+        return []
+
+
+def test_all_is_in_gold_though_the_last_commit_of_bronze_is_upkeep(lake: Lake) -> None:
+    watch = LagWatch(lake, NothingWaits(), "traffic_event")  # type: ignore[arg-type]
+    bronze, gold = lake.table(BRONZE), lake.table(GOLD)
+    assert not watch.is_all_in_gold, "nothing has come yet"
+    land = Note(job="land", spec_version="v")
+    bronze.append(table(lake, BRONZE, [reading(0, 0)]), land)
+    assert not watch.is_all_in_gold
+    scored = Note(job="stream", spec_version="v", source_versions=(1, 1))
+    gold.append(table(lake, GOLD, []), scored)
+    assert watch.is_all_in_gold
+    bronze.append(table(lake, BRONZE, []), Note(job=MAINTAIN, spec_version="v"))
+    assert watch.is_all_in_gold
+    bronze.append(table(lake, BRONZE, [reading(1, 0)]), land)
+    assert not watch.is_all_in_gold
