@@ -7,8 +7,12 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from specs.errors import Unavailable
+
+SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+"""How members are extracted; Python has its filters since 3.11.4, and Debian 12 has 3.11.2."""
 
 
 def unpack(archive: Path, folder: Path, is_wanted: Callable[[PurePosixPath], bool]) -> None:
@@ -35,7 +39,8 @@ def unpack(archive: Path, folder: Path, is_wanted: Callable[[PurePosixPath], boo
             }
             for member in files:
                 if member.name in wanted or member.name in links:
-                    tar.extract(member, draft, filter="data")
+                    _refuse_outside(member.name, member.linkname)
+                    tar.extract(member, draft, **SAFELY)
         for name in links - wanted:
             (draft / name).unlink()
             with suppress(OSError):  # not empty
@@ -46,6 +51,12 @@ def unpack(archive: Path, folder: Path, is_wanted: Callable[[PurePosixPath], boo
         raise Unavailable(f"cannot unpack {archive} to {folder}: {error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _refuse_outside(*names: str) -> None:
+    for path in map(PurePosixPath, names):
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{path} would lie outside")
 
 
 def _below(name: str) -> PurePosixPath:
