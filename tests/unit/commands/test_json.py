@@ -23,8 +23,8 @@ ACTS = {
     "cluster worker", "segment load", "silver recompute", "silver reconcile", "gold recompute",
     "dlq replay", "quality docs", "quality report", "api-key create", "api-key revoke",
     "deploy kafka-key", "deploy kafka-users", "superset export", "deploy init", "deploy fetch",
-    "deploy door", "deploy register", "deploy buckets", "deploy tables", "bench keep", "bench page", "scaffold producer",
-    "scaffold processor", "scaffold service",
+    "deploy door", "deploy register", "deploy buckets", "deploy tables",
+    "bench keep", "bench page", "scaffold producer", "scaffold processor", "scaffold service",
 }  # fmt: skip
 """Commands that change or start something. All others read or report, and take `--json`."""
 
