@@ -52,7 +52,7 @@ def specs_at(place: str) -> Iterator[Specs]:
     with tempfile.TemporaryDirectory(prefix="traffic-specs-") as folder:
         with tarfile.open(fileobj=io.BytesIO(_archive(place))) as packed:
             files = [member for member in packed.getmembers() if member.isfile()]
-            packed.extractall(folder, files, **SAFELY)  # noqa: S202  # nosec B202  (git's own)
+            packed.extractall(folder, files, **SAFELY)  # noqa: S202  # nosec B202
         yield _readable(place, Path(folder) / SPECS_FOLDER.name)
 
 
