@@ -1,13 +1,14 @@
 """How far the tables are behind while a load runs, and whether they fall back."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ingestion.lander import GROUP
 from ingestion.topics import TopicAdmin
+from lakehouse.commit import Commit
 from lakehouse.jobs.maintenance import MAINTAIN
 from lakehouse.journal import now
 from lakehouse.tables import Lake
@@ -74,13 +75,44 @@ def _bronze(ledger: Ledger) -> Iterator[tuple[datetime, int, int]]:
             yield row["committed_at"], row["table_version"], row["rows_written"]
 
 
+def _filled(commit: Commit) -> int:
+    """Its own version, of a commit to bronze that brought rows; `traffic maintain` brings none."""
+    return commit.version if commit.note and commit.note["job"] != MAINTAIN else -1
+
+
+def _scored(commit: Commit) -> int:
+    """The newest version of bronze whose readings are in a commit to the scores."""
+    note = commit.note
+    if note and note["job"] == "stream" and note["source_versions"]:
+        return int(note["source_versions"][1])
+    return -1
+
+
+class Newest:
+    """The newest version that a table's commits tell of; each is looked at once."""
+
+    def __init__(self, lake: Lake, table: str, version: Callable[[Commit], int]) -> None:
+        """Look at ``table`` of ``lake``; ``version`` is what a commit tells, -1 for nothing."""
+        self._lake, self._table, self._version = lake, table, version
+        self._seen = self._newest = -1
+
+    def look(self) -> int:
+        """The newest version that has been told of by now; -1 for none."""
+        table = self._lake.table(self._table)
+        until = table.refresh()
+        told = (self._version(commit) for commit in table.commits(after=self._seen))
+        self._newest, self._seen = max((self._newest, *told)), until
+        return self._newest
+
+
 class LagWatch:
     """Asks Kafka and the Delta logs where the lander and the stream are."""
 
     def __init__(self, lake: Lake, admin: TopicAdmin, topic: str) -> None:
         """Watch the tables of ``lake`` fill from ``topic``."""
         self._admin, self._topic, self._lake = admin, topic, lake
-        self._seen = self._scored = self._looked = self._filled = -1
+        self._filled = Newest(lake, BRONZE, _filled)
+        self._scored = Newest(lake, GOLD, _scored)
         self._moments: list[datetime] = []
         self._unlanded: list[int] = []
 
@@ -97,7 +129,7 @@ class LagWatch:
     @property
     def is_all_in_gold(self) -> bool:
         """The lander has landed all that Kafka holds, and the stream has scored all of that."""
-        return self._unlanded_now() == 0 and 0 <= self._filled_version() <= self._scored_version()
+        return self._unlanded_now() == 0 and 0 <= self._filled.look() <= self._scored.look()
 
     def sample(self) -> None:
         """Keep how far the lander is behind now."""
@@ -113,23 +145,3 @@ class LagWatch:
 
     def _unlanded_now(self) -> int:
         return sum(lag.lag for lag in self._admin.lag(GROUP, self._topic))
-
-    def _filled_version(self) -> int:
-        """The newest commit of bronze that brought rows; one of `traffic maintain` brings none."""
-        bronze = self._lake.table(BRONZE)
-        newest = bronze.refresh()
-        for commit in bronze.commits(after=self._looked):
-            if commit.note and commit.note["job"] != MAINTAIN:
-                self._filled = max(self._filled, commit.version)
-        self._looked = newest
-        return self._filled
-
-    def _scored_version(self) -> int:
-        """The newest commit of bronze whose readings are in the scores; -1 for none."""
-        gold = self._lake.table(GOLD)
-        newest = gold.refresh()
-        for commit in gold.commits(after=self._seen):
-            if commit.note and commit.note["job"] == "stream" and commit.note["source_versions"]:
-                self._scored = max(self._scored, commit.note["source_versions"][1])
-        self._seen = newest
-        return self._scored

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
+from lakehouse.bucket import DEFAULT_REGION
 from lakehouse.bucket_grants import ARTIFACTS, LAKE, Grant, grants, users
 from lakehouse.deploy.secrets import given
 from specs.errors import Unavailable
@@ -18,7 +19,6 @@ OWNER = "root"
 """Who made the buckets, and may do everything."""
 
 BUCKETS = (LAKE, ARTIFACTS)
-REGION = "us-east-1"
 SECONDS = 10.0
 ARN = "arn:aws:s3:::"
 ACTIONS = {
@@ -92,7 +92,7 @@ class BucketDoor:
         import boto3
 
         return boto3.client(
-            "s3", endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id=OWNER,
+            "s3", endpoint_url=self.endpoint, region_name=DEFAULT_REGION, aws_access_key_id=OWNER,
             aws_secret_access_key=self.secret,
         )  # fmt: skip
 
@@ -115,7 +115,7 @@ class BucketDoor:
         from botocore.credentials import Credentials
 
         asked = AWSRequest("PATCH", f"{self.endpoint}/{question}", data=body.encode())
-        S3SigV4Auth(Credentials(OWNER, self.secret), "s3", REGION).add_auth(asked)
+        S3SigV4Auth(Credentials(OWNER, self.secret), "s3", DEFAULT_REGION).add_auth(asked)
         try:
             answer = requests.request(
                 asked.method, asked.url, data=asked.data, headers=dict(asked.headers),

@@ -243,7 +243,7 @@ class Stream:
         with self._one_batch:
             pass  # Spark has summed up the batch at hand
         if query.isActive:
-            context = SparkSession.builder.getOrCreate().sparkContext
+            context = SparkSession.active().sparkContext
             context.setLogLevel("OFF")  # Spark is loud about being interrupted
             query.stop()
             context.setLogLevel(LOG_LEVEL)

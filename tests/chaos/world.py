@@ -108,7 +108,7 @@ class World:
     ) -> Child:
         """Start `traffic`; ``variables`` are given without their prefix, those of ``key`` whole."""
         name = variables.pop("name", None)
-        chosen = {f"TRAFFIC_{key.upper()}": value for key, value in variables.items()}
+        chosen = {f"TRAFFIC_{one.upper()}": value for one, value in variables.items()}
         if failpoint is not None:
             chosen[VARIABLE] = failpoint
         environment = {

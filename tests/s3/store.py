@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.bucket import DEFAULT_REGION
 from lakehouse.bucket_grants import users
-from lakehouse.deploy.buckets import OWNER, REGION, keep_buckets, secret_variable
+from lakehouse.deploy.buckets import OWNER, keep_buckets, secret_variable
 from lakehouse.runtime.server import LOOPBACK, answers_ok, free_port
 from specs.loader import load_specs
 
@@ -50,7 +51,7 @@ class Store:
 
     def environment(self) -> dict[str, str]:
         """What clients are told, as the owner of the buckets."""
-        return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_REGION": REGION, **self.key(OWNER)}
+        return {"AWS_ENDPOINT_URL": self.endpoint, "AWS_REGION": DEFAULT_REGION, **self.key(OWNER)}
 
     def keep_buckets(self) -> None:
         """Have the buckets, and users with just the grants of the specs."""
