@@ -5,7 +5,7 @@ RUN = .venv/bin/python -m
 TWO = $(RUN) pytest --numprocesses=2
 UNIT = $(TWO) --dist=worksteal tests/unit
 
-SCANNED = specs quality ml ingestion lakehouse benchmarks airflow/dags airflow/serve.py superset/*.py deploy
+SCANNED = specs quality ml ingestion lakehouse benchmarks airflow/dags airflow/plugins airflow/serve.py superset/*.py deploy
 
 .PHONY: help install demo test test-quick test-spark test-stack test-backup test-s3 test-cluster test-images test-apps test-dags test-chaos test-accidents superset airflow speckit lint docs test-docs test-wheel bench chaos fuzz soak clean
 

@@ -264,7 +264,7 @@ def test_a_backfill_by_airflow_gives_the_streams_rows_and_sets_off_no_training(
         "--from-date", f"{begin.date()}", "--to-date", f"{end.date() - timedelta(days=1)}",
         "--max-active-runs", "1",
     )  # fmt: skip
-    switched_on("retrain_congestion")  # not before: SQLite refuses a command while it is written to
+    switched_on("retrain_congestion")
     runs = ended(lakehouse, "backfill_silver_gold", "backfill", 2)
     assert [run["state"] for run in runs] == ["success", "success"]
     assert checksums(lakehouse.lake()) == more_days
