@@ -1,4 +1,6 @@
+import pyarrow as pa
 import pytest
+from pyarrow.dataset import dataset
 
 from lakehouse.commit import Note
 from lakehouse.jobs.evaluation import History
@@ -46,3 +48,11 @@ def test_the_history_of_one_of_two_cities_is_its_own(two_cities: Lake) -> None:
     history = History.of_lake(two_cities, "t")
     assert set(history.silver["segment_id"].to_pylist()) == {"t:a", "t:b"}
     assert history.segments["segment_id"].to_pylist() == ["t:a"]
+
+
+def test_an_asof_join_sorts_where_duckdb_would_compare_every_pair() -> None:
+    numbers = dataset(pa.table({"at": list(range(1000))}))
+    query = "EXPLAIN SELECT count(*) FROM early ASOF JOIN late ON early.at >= late.at"
+    (plan,) = select(query, early=numbers, late=numbers)["explain_value"].to_pylist()
+    assert "Asof Join" in plan
+    assert "Nested Loop" not in plan
