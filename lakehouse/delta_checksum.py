@@ -7,6 +7,7 @@ over the log at every new version, a third of what a micro-batch cost its driver
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,10 @@ from deltalake import DeltaTable
 from lakehouse.location import Place, write_whole
 
 MAX_COMMITS_FOLDED = 20
+
+KEPT_VERSIONS = 20
+"""A reader that is further behind does without. Every file of a log is looked at in every
+micro-batch, and half of them would be checksums."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Held:
 
 
 def write_checksum(table: DeltaTable, log: Place, before: Held | None) -> Held:
-    """Write the checksum of the version that ``table`` stands at.
+    """Write the checksum of the version that ``table`` stands at; on a disk, remove an old one.
 
     Args:
         table: the snapshot.
@@ -43,8 +48,15 @@ def write_checksum(table: DeltaTable, log: Place, before: Held | None) -> Held:
         "tableSizeBytes": held.bytes, "numFiles": held.files, "numMetadata": 1, "numProtocol": 1,
         "metadata": _metadata(table), "protocol": _protocol(table),
     })  # fmt: skip
-    write_whole(log / f"{held.version:020d}.crc", text)
+    write_whole(_checksum(log, held.version), text)
+    outlived = _checksum(log, held.version - KEPT_VERSIONS)
+    if isinstance(outlived, Path) and held.version >= KEPT_VERSIONS:
+        outlived.unlink(missing_ok=True)
     return held
+
+
+def _checksum(log: Place, version: int) -> Place:
+    return log / f"{version:020d}.crc"
 
 
 def _counted(table: DeltaTable) -> Held:

@@ -1,4 +1,4 @@
-#!/usr/local/bin/python3
+#!/usr/bin/env python3
 """Exit 0 if every address answers 200 in time: a container's health check.
 
 answers http://127.0.0.1:9100/metrics [...]

@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from lakehouse.commit import Note
-from lakehouse.delta_checksum import Held, write_checksum
+from lakehouse.delta_checksum import KEPT_VERSIONS, Held, write_checksum
 from lakehouse.tables import Lake, LakeTable
 from specs.loader import Specs
 from tests.rows import reading, table
@@ -62,6 +62,14 @@ def test_it_counts_anew_where_the_commits_between_are_gone(lakes: tuple[Lake, La
     snapshot, log = DeltaTable(bronze.folder), bronze.folder / "_delta_log"
     (log / f"{2:020d}.json").unlink()
     assert write_checksum(snapshot, log, Held(version=1, files=1, bytes=1)).files == 3
+
+
+def test_old_ones_go_so_that_the_log_is_soon_listed(lakes: tuple[Lake, Lake]) -> None:
+    for number in range(KEPT_VERSIONS + 3):
+        bronze = append(lakes[0], number)
+    names = sorted(path.name for path in (bronze.folder / "_delta_log").glob("*.crc"))
+    newest = range(bronze.version - KEPT_VERSIONS + 1, bronze.version + 1)
+    assert names == [f"{version:020d}.crc" for version in newest]
 
 
 def test_it_repeats_protocol_and_metadata_of_the_log(lakes: tuple[Lake, Lake]) -> None:
