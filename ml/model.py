@@ -20,6 +20,8 @@ from ml.families import Lesson, Trees, grow
 from ml.features import FeatureView
 from ml.grid import Rows, SpeedGrid
 from ml.memory import Memory
+from ml.mixture import mixed
+from ml.perceptron import Perceptron
 from ml.profile import Profile
 from specs.errors import WrongInput
 from specs.ml import MlSpec
@@ -118,7 +120,12 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
             regressing = pool.submit(
                 grow, training.family, moved, "absolute_error", training.regressor, training.seed
             )
+            network = training.perceptron
+            perceptron = network and Perceptron.fit(outcome, network, training.seed)
             classifier, regressor = classifying.result(), regressing.result()
+        if network and perceptron:
+            unseen = held_out.inputs, held_out.congested
+            classifier = mixed(classifier, perceptron, network.shares, *unseen)
         self.classifiers[horizon], self.regressors[horizon] = classifier, regressor
         self.references[horizon] = Reference.of(inputs, learn.congested)
         raw = classifier.predict(held_out.inputs)

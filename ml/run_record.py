@@ -16,12 +16,13 @@ def params(trained: "TrainedModel") -> dict[str, str]:
         for horizon, parts in trained.row_counts.items()
         for part, count in parts.items()
     }
-    boosting = {
+    learners = {
         f"{kind}.{name}": str(value)
-        for kind in ("classifier", "regressor")
-        for name, value in getattr(spec.training, kind).model_dump().items()
+        for kind in ("classifier", "regressor", "perceptron")
+        if (learner := getattr(spec.training, kind)) is not None
+        for name, value in learner.model_dump().items()
     }
-    return counts | boosting | {
+    return counts | learners | {
         "family": spec.training.family,
         "seed": str(spec.training.seed),
         "congested_below_ratio": str(spec.label.congested_below_ratio),

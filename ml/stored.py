@@ -17,7 +17,9 @@ TRUSTED_TYPES = (
     "ml.families.SklearnTrees",
     "ml.model.CongestionModel",
     "ml.memory.Memory",
+    "ml.mixture.Mixture",
     "ml.network.NetworkForecast",
+    "ml.perceptron.Perceptron",
     "ml.profile.Profile",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )

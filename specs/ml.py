@@ -1,6 +1,6 @@
 """Features, label, horizons, training and outputs of the congestion model."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -141,6 +141,24 @@ class Boosting(SpecModel):
     max_features: float = Field(default=1.0, gt=0, le=1)
 
 
+MOST_NEURONS = 128
+"""Of a layer; `ml.perceptron` adds up exactly for so many."""
+
+
+class PerceptronSpec(SpecModel):
+    """A small neural network that answers beside the classifier's trees.
+
+    ``shares`` are the weights of its log-odds to choose from, by the days that calibrate.
+    """
+
+    hidden: tuple[Annotated[int, Field(gt=0, le=MOST_NEURONS)], ...] = Field(min_length=1)
+    epochs: int = Field(gt=0)
+    batch_rows: int = Field(gt=0)
+    learning_rate: float = Field(gt=0)
+    l2: float = Field(ge=0)
+    shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1)
+
+
 class Training(SpecModel):
     """How a model is trained.
 
@@ -156,6 +174,7 @@ class Training(SpecModel):
     seed: int
     classifier: Boosting
     regressor: Boosting
+    perceptron: PerceptronSpec | None = None  # models of before have none
 
 
 class Interval(SpecModel):

@@ -20,7 +20,7 @@ HEALTHY_SECONDS = 120.0
 STORE = "http://127.0.0.1:7070"
 ELSEWHERE = {
     "AWS_ENDPOINT_URL": STORE, "MLFLOW_S3_ENDPOINT_URL": STORE,
-    "MLFLOW_BACKEND_STORE_URI": "sqlite:////tmp/mlflow.db",
+    "MLFLOW_BACKEND_STORE_URI": "sqlite:////tmp/mlflow.db", "TRAFFIC_METRICS_HOST": "127.0.0.1",
 }  # fmt: skip
 """What is told otherwise here: all share one network, and there is no PostgreSQL."""
 

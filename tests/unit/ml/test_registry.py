@@ -93,10 +93,11 @@ def test_another_estimator_is_no_congestion_model(tmp_path: Path) -> None:
         load_model(tmp_path / "model.skops")
 
 
-def test_what_a_model_is_made_of_is_trusted_and_nothing_more(
-    tmp_path: Path, trained: TrainedModel
-) -> None:
-    skops.io.dump(trained.model, tmp_path / "model.skops")
+def test_what_a_model_is_made_of_is_trusted_and_nothing_more(tmp_path: Path) -> None:
+    roads = segments({"a": 100.0, "b": 100.0})
+    skops.io.dump(
+        train(silver(rush_hours(10, "ab")), roads, small_specs()).model, tmp_path / "model.skops"
+    )
     types = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
     assert set(types) | {"ml.families.LightGbmTrees"} == set(TRUSTED_TYPES)
 

@@ -1,0 +1,83 @@
+"""A small neural network whose answer to a row does not depend on the rows beside it."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier
+
+from ml.columns import Floats
+from ml.families import Lesson
+from specs.ml import PerceptronSpec
+
+FAR = 5.0
+"""Standard deviations from the mean; an input counts as no further."""
+
+VALUE_UNIT, WEIGHT_UNIT = 2.0**10, 2.0**16
+"""Parts of 1 that values and weights are whole numbers of."""
+
+LARGEST_VALUE, LARGEST_WEIGHT = 2.0**20, 2.0**19
+"""In these units; of `specs.ml.MOST_NEURONS` products the sum stays below 2 ** 53."""
+
+
+@dataclass(frozen=True, eq=False)
+class Perceptron:
+    """A fitted network in whole numbers: sums of them are exact, whatever order a batch asks for.
+
+    ``centre`` and ``scale`` [features] standardise the inputs; ``weights`` are a layer's [in, out],
+    ``biases`` its [out].
+    """
+
+    centre: Floats
+    scale: Floats
+    weights: list[Floats]
+    biases: list[Floats]
+
+    @classmethod
+    def fit(cls, lesson: Lesson, spec: PerceptronSpec, seed: int) -> Self:
+        """Learn log-odds by Adam; what is unknown of a row counts as the mean.
+
+        Args:
+            lesson: rows to learn from; the answers are 0 and 1.
+            spec: layers, steps and their length.
+            seed: the same rows and seed give the same network.
+        """
+        known = ~np.isnan(lesson.inputs)
+        count = np.maximum(known.sum(axis=0), 1)
+        centre = np.where(known, lesson.inputs, 0.0).sum(axis=0) / count
+        spread = np.sqrt((np.where(known, lesson.inputs - centre, 0.0) ** 2).sum(axis=0) / count)
+        scale = np.where(spread > 0, spread, 1.0)
+        values = (_standard(lesson.inputs, centre, scale) / VALUE_UNIT).astype(np.float32)
+        network = MLPClassifier(
+            spec.hidden, alpha=spec.l2, batch_size=min(spec.batch_rows, len(values)),
+            learning_rate_init=spec.learning_rate, random_state=seed,
+        )  # fmt: skip
+        for _ in range(spec.epochs):
+            network.partial_fit(values, lesson.answers, classes=[0.0, 1.0])
+        return cls(
+            centre, scale,
+            [_whole(layer, WEIGHT_UNIT, LARGEST_WEIGHT) for layer in network.coefs_],
+            [_whole(layer, WEIGHT_UNIT * VALUE_UNIT, LARGEST_WEIGHT * VALUE_UNIT)
+             for layer in network.intercepts_],
+        )  # fmt: skip
+
+    def log_odds(self, inputs: Floats) -> Floats:
+        """Of the answer 1, for each row [n] of ``inputs`` [n, features]."""
+        values = _standard(inputs, self.centre, self.scale)
+        sums = values @ self.weights[0] + self.biases[0]
+        for weights, biases in zip(self.weights[1:], self.biases[1:], strict=True):
+            values = np.clip(np.rint(sums / WEIGHT_UNIT), 0.0, LARGEST_VALUE)
+            sums = values @ weights + biases
+        odds: Floats = sums[:, 0] / (WEIGHT_UNIT * VALUE_UNIT)
+        return odds
+
+
+def _standard(inputs: Floats, centre: Floats, scale: Floats) -> Floats:
+    """Inputs in standard deviations, in `VALUE_UNIT`."""
+    values = np.clip((inputs - centre) / scale, -FAR, FAR)
+    whole: Floats = np.rint(np.nan_to_num(values) * VALUE_UNIT)
+    return whole
+
+
+def _whole(layer: Floats, unit: float, largest: float) -> Floats:
+    return np.clip(np.rint(layer.astype(np.float64) * unit), -largest, largest)
