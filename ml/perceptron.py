@@ -8,6 +8,7 @@ from sklearn.neural_network import MLPClassifier
 
 from ml.columns import Floats
 from ml.families import Lesson
+from ml.threads import keep_blas_to_one
 from specs.ml import PerceptronSpec
 
 FAR = 5.0
@@ -52,6 +53,7 @@ class Perceptron:
             spec.hidden, alpha=spec.l2, batch_size=min(spec.batch_rows, len(values)),
             learning_rate_init=spec.learning_rate, random_state=seed,
         )  # fmt: skip
+        keep_blas_to_one()
         for _ in range(spec.epochs):
             network.partial_fit(values, lesson.answers, classes=[0.0, 1.0])
         return cls(
@@ -63,6 +65,7 @@ class Perceptron:
 
     def log_odds(self, inputs: Floats) -> Floats:
         """Of the answer 1, for each row [n] of ``inputs`` [n, features]."""
+        keep_blas_to_one()
         values = _standard(inputs, self.centre, self.scale)
         sums = values @ self.weights[0] + self.biases[0]
         for weights, biases in zip(self.weights[1:], self.biases[1:], strict=True):

@@ -19,5 +19,14 @@ def one_thread() -> Iterator[None]:
 
 
 @cache
+def keep_blas_to_one() -> None:
+    """From now on the products of matrices take one core of this process too.
+
+    For good, since the setting is the process's: two callers that put it back would not agree.
+    """
+    _controller().limit(limits=1, user_api="blas")
+
+
+@cache
 def _controller() -> ThreadpoolController:
     return ThreadpoolController()
