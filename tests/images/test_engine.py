@@ -41,6 +41,13 @@ class Engine:
         assert done.returncode == 0, f"{arguments[0]}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
         return done.stdout.strip()
 
+    def logs(self, container: str) -> str:
+        """What it has printed."""
+        return subprocess.run(
+            [self.program, "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, check=False,
+        ).stdout  # fmt: skip
+
     def says(self, *arguments: str) -> bool:
         """Whether it answers 0."""
         asked = [self.program, *arguments]
@@ -83,17 +90,21 @@ class Ship:
 
     engine: Engine
     services: dict[str, Any]
+    name: str = field(default_factory=lambda: f"traffic-test-{uuid.uuid4().hex[:8]}")
     running: list[str] = field(default_factory=list)
+    volumes: set[str] = field(default_factory=set)
 
     def options(self, name: str) -> list[str]:
         """How Compose runs the service, as far as one container shows it."""
         service = self.services[name]
         assert service["read_only"]
         told = {**service["environment"], **ELSEWHERE}
+        volume = f"{self.name}-{name}"
+        self.volumes.add(volume)
         return [
             "--read-only", "--user", service["user"], "--cap-drop", "ALL",
             "--security-opt", "no-new-privileges", "--tmpfs", "/tmp:mode=1777,exec,size=512m",
-            "--volume", KEEPS_STATE,
+            "--volume", f"{volume}:{KEEPS_STATE}",
             *(("--network", f"container:{self.running[0]}") if self.running else ()),
             *(part for key, value in told.items() for part in ("--env", f"{key}={value}")),
         ]  # fmt: skip
@@ -102,9 +113,8 @@ class Ship:
         """Have a service running and healthy."""
         image = self.services[name]["image"]
         container = self.engine.ask(
-            "run", "--detach", "--name", f"traffic-test-{uuid.uuid4().hex[:8]}",
-            *self.options(name), image,
-        )  # fmt: skip
+            "run", "--detach", "--name", f"{self.name}-{name}", *self.options(name), image
+        )
         self.running.append(container)
         dockerfile = (ROOT / self.services[name]["build"]["dockerfile"]).read_text()
         _, _, check = dockerfile.partition("HEALTHCHECK ")
@@ -112,7 +122,7 @@ class Ship:
         deadline = time.monotonic() + HEALTHY_SECONDS
         while not self.engine.says("exec", container, *asked):
             if time.monotonic() > deadline:
-                pytest.fail(f"{name} is not healthy: {self.engine.ask('logs', container)}")
+                pytest.fail(f"{name} is not healthy: {self.engine.logs(container)}")
             time.sleep(0.5)
 
     def once(self, name: str, *command: str) -> None:
@@ -130,11 +140,14 @@ def ship(engine: Engine, services: dict[str, Any], images: list[str]) -> Iterato
         made.once("buckets")
         made.once("setup", "traffic", "deploy", "tables")
         made.start("mlflow")
+        made.once("api", "traffic", "api-key", "create", "a-test")
         made.start("api")
         yield made
     finally:
         for container in reversed(made.running):
-            engine.ask("rm", "--force", "--volumes", container)
+            engine.ask("rm", "--force", container)
+        for volume in made.volumes:
+            engine.ask("volume", "rm", "--force", volume)
 
 
 def test_every_image_is_built(engine: Engine, images: list[str]) -> None:
