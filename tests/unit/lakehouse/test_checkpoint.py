@@ -8,6 +8,7 @@ import pytest
 
 from lakehouse.jobs.batch_note import EPOCH, BatchNote, keep, noted
 from lakehouse.jobs.checkpoint import (
+    NAMES_FIRST,
     Position,
     last_finished,
     position,
@@ -111,10 +112,11 @@ def test_a_stream_begins_with_the_first_commit_or_with_all_that_a_cleaned_table_
     log.mkdir(parents=True)
     checkpoint.mkdir()
     asked = (tmp_path / "table", checkpoint, 5)
-    from_the_first = {"startingVersion": "0", "maxBytesPerTrigger": "5"}
-    assert read_options(*asked) == {"maxFilesPerTrigger": "2147483647"}
+    from_the_first = {"startingVersion": "0", "maxBytesPerTrigger": "5", **NAMES_FIRST}
+    all_at_once = {"maxFilesPerTrigger": "2147483647", **NAMES_FIRST}
+    assert read_options(*asked) == all_at_once
     plan(checkpoint, 0, version=3)
-    assert read_options(*asked) == {"maxFilesPerTrigger": "2147483647"}  # batch 0 is repeated
+    assert read_options(*asked) == all_at_once  # batch 0 is repeated
     finish(checkpoint, 0)
     assert read_options(*asked) == from_the_first
     (checkpoint / "commits" / "0").unlink()
