@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from lakehouse.delta_log import LOG, is_whole, oldest_commit
 from lakehouse.jobs.batch_note import noted
@@ -153,7 +154,8 @@ def read_options(table: Place, folder: Place, max_bytes: int) -> dict[str, str]:
     table holds. Its files are in no order of event time, so they are one batch: nothing in it is
     late, and no restart stands in the middle of them.
     """
+    listed = NAMES_FIRST if isinstance(table, Path) else {}
     has_first = (table / LOG / f"{0:020}.json").exists()
     if has_first or last_finished(folder) is not None:
-        return {"startingVersion": "0", "maxBytesPerTrigger": str(max_bytes), **NAMES_FIRST}
-    return {"maxFilesPerTrigger": str(ALL_FILES), **NAMES_FIRST}
+        return {"startingVersion": "0", "maxBytesPerTrigger": str(max_bytes), **listed}
+    return {"maxFilesPerTrigger": str(ALL_FILES), **listed}
