@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.delta_log import LOG
-from lakehouse.freshness import NAMES, QUANTILES, Quantiles
+from lakehouse.freshness import Quantiles, named, quantiles_of
 from lakehouse.sql import select
 from lakehouse.tables import Lake, LakeTable
 from lakehouse.trino.client import Client, Endpoint
@@ -135,13 +135,11 @@ def returned_seconds(lake: Lake, seen: pa.Table, since: datetime) -> Quantiles:
             FROM bronze WHERE landed_at > TIMESTAMPTZ '{since.isoformat()}'
         )
         SELECT count(*) AS readings,
-            quantile_cont((epoch_us(seen_at) - epoch_us(kafka_timestamp)) / 1e6,
-                {list(QUANTILES)}) AS seconds
+            {quantiles_of("epoch_us(seen_at) - epoch_us(kafka_timestamp)")} AS seconds
         FROM reading ASOF JOIN seen ON reading.segment_id = seen.segment_id
             AND reading.window_start = seen.window_start
             AND reading.kafka_timestamp <= seen.kafka_timestamp_max
         """,
         bronze=bronze.dataset(), seen=seen,
-    ).to_pylist()[0]  # fmt: skip
-    values = found["seconds"] or [None] * len(NAMES)
-    return {**dict(zip(NAMES, values, strict=True)), "readings": found["readings"]}
+    )  # fmt: skip
+    return {**named(found["seconds"][0]), "readings": found["readings"][0].as_py()}

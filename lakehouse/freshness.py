@@ -32,10 +32,10 @@ def freshness_seconds(
         ``p50_seconds``, ``p95_seconds``, ``p99_seconds`` (None without any reading) and
         ``readings``, how many were measured.
     """
-    total = f"{_quantiles('gold_at - sent')} AS total, count(*) AS readings"
+    total = f"{quantiles_of('gold_at - sent')} AS total, count(*) AS readings"
     found = _over_readings(lake, since_version, total, until_version=until_version)
     readings: int = found["readings"][0].as_py()
-    return {**_named(found["total"][0]), "readings": readings}
+    return {**named(found["total"][0]), "readings": readings}
 
 
 def hop_seconds(
@@ -53,11 +53,11 @@ def hop_seconds(
     """
     stamps = ("sent", "bronze_at", "silver_at", "gold_at")
     hops = ", ".join(
-        f"{_quantiles(f'{end} - {begin}')} AS {hop}"
+        f"{quantiles_of(f'{end} - {begin}')} AS {hop}"
         for hop, begin, end in zip(HOPS, stamps[:-1], stamps[1:], strict=True)
     )
     found = _over_readings(lake, since_version, hops, until_version=until_version)
-    return {hop: _named(found[hop][0]) for hop in HOPS}
+    return {hop: named(found[hop][0]) for hop in HOPS}
 
 
 def p95_by_second(lake: Lake, since_version: int = 0) -> list[tuple[datetime, float]]:
@@ -71,11 +71,13 @@ def p95_by_second(lake: Lake, since_version: int = 0) -> list[tuple[datetime, fl
     return [(row["second"], row["p95"]) for row in found.to_pylist()]
 
 
-def _quantiles(microseconds: str) -> str:
+def quantiles_of(microseconds: str) -> str:
+    """SQL of the `QUANTILES`, in seconds, of an SQL expression in microseconds."""
     return f"quantile_cont(({microseconds}) / 1e6, {list(QUANTILES)})"
 
 
-def _named(quantiles: pa.Scalar) -> Quantiles:
+def named(quantiles: pa.Scalar) -> Quantiles:
+    """What that SQL found, by `NAMES`; None where there was no row."""
     values = quantiles.as_py() or [None] * len(NAMES)
     return dict(zip(NAMES, values, strict=True))
 

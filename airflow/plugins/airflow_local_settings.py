@@ -23,6 +23,5 @@ def create_metadata_engine(
 
 def _lock(_: Connection, cursor: Any, statement: str, *__: Any) -> None:
     if statement.startswith("SAVEPOINT"):
-        cursor.execute(
-            "PRAGMA user_version = 1"
-        )  # of what can be written the least; no one reads it
+        # The least that can be written; no one reads it.
+        cursor.execute("PRAGMA user_version = 1")

@@ -26,7 +26,7 @@ class Says:
 
 @pytest.fixture(scope="module")
 def lesson() -> Lesson:
-    """Twice as likely on one side of a slope; a column is hardly known, another never."""
+    """Nine times as likely on one side of a slope; a column is hardly known, another never."""
     random = np.random.default_rng(3)
     inputs = random.normal(20.0, 4.0, size=(4000, 4))
     slope = inputs[:, 0] - inputs[:, 1]
