@@ -1,11 +1,9 @@
-"""Asks every process for its metrics, as Prometheus does, and takes the time."""
+"""What it takes to ask every process for its metrics."""
 
-import json
 import time
-import urllib.request
 from pathlib import Path
 
-ANSWER_SECONDS = 10.0
+from lakehouse.metrics.scrape import endpoints, scrape
 
 
 class Scrapes:
@@ -22,12 +20,7 @@ class Scrapes:
         Raises:
             OSError: one does not answer.
         """
-        for path in sorted(self._targets.glob("*.json")):
-            (told,) = json.loads(path.read_text())
-            taken = self.seconds.setdefault(told["labels"]["job"], [])
-            for address in told["targets"]:
-                began = time.perf_counter()
-                url = f"http://{address}/metrics"
-                with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:
-                    answer.read()
-                taken.append(time.perf_counter() - began)
+        for process, url in endpoints(self._targets):
+            began = time.perf_counter()
+            scrape(url)
+            self.seconds.setdefault(process, []).append(time.perf_counter() - began)

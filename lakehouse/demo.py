@@ -21,6 +21,7 @@ from lakehouse.jobs.checkpoint import told_through
 from lakehouse.jobs.training import train_model
 from lakehouse.kafka_grants import OPERATOR, SETUP
 from lakehouse.logs import last_words
+from lakehouse.metrics.scrape import values
 from lakehouse.runtime import stack
 from lakehouse.services import kafka_access
 from lakehouse.settings import Settings
@@ -157,6 +158,7 @@ class Demo:
             self._balanced()  # what came late is in silver too before a model learns from it
         with _phase(outcome, "train the model and make it champion", self._tell):
             outcome.model_version, _ = train_model(self._lake, mlflow)
+            self._wait(lambda: self._scoring() == [outcome.model_version])
         with _phase(outcome, "stream the last day with bad records mixed in", self._tell):
             outcome.live_since = self._bronze_version()
             outcome.truth = self._replay(
@@ -203,6 +205,11 @@ class Demo:
                     f"no end after {PATIENCE_SECONDS:.0f} s; see {self._settings.log}"
                 )
             self._show_progress()
+
+    def _scoring(self) -> list[float]:
+        """Version of the model that the stream has in hand; 0 while it has none."""
+        self._processes.check()
+        return values(self._settings.targets, "stream", "traffic_model_version")
 
     def _show_progress(self) -> None:
         self._processes.check()

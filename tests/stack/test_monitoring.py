@@ -20,6 +20,7 @@ import pytest
 
 from ingestion.lander import GROUP
 from ingestion.topics import TopicAdmin
+from lakehouse.metrics.scrape import scrape
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.monitoring import EXPORTER, alerting
 from lakehouse.runtime.stack import down, endpoints, up
@@ -28,7 +29,7 @@ from lakehouse.tables import Lake
 from specs.loader import Specs
 from tests.edited_specs import edited_specs
 from tests.programs import program
-from tests.scraped import names_told, read
+from tests.scraped import names_told
 
 pytestmark = pytest.mark.stack
 
@@ -145,7 +146,7 @@ def until(is_so: Callable[[], object], what: str) -> None:
 def reckoned(settings: Settings, promql: str) -> list[float]:
     """What Prometheus says now."""
     address = endpoints(settings.home)["prometheus"]
-    text = read(f"{address}/api/v1/query?{urllib.parse.urlencode({'query': promql})}")
+    text = scrape(f"{address}/api/v1/query?{urllib.parse.urlencode({'query': promql})}")
     return [float(one["value"][1]) for one in json.loads(text)["data"]["result"]]
 
 

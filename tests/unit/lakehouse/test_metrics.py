@@ -16,6 +16,7 @@ from lakehouse.metrics import Metrics
 from lakehouse.metrics.endpoint import exposed
 from lakehouse.metrics.family import Counted
 from lakehouse.metrics.process import OwnProcess
+from lakehouse.metrics.scrape import values
 from specs.errors import Unavailable
 from specs.loader import Specs
 from specs.ops import Metric, OpsSpec
@@ -144,6 +145,9 @@ def test_prometheus_finds_the_process_and_reads_it(metrics: Metrics, tmp_path: P
         assert status == 200
         (memory,) = [one for one in text.splitlines() if one.startswith(MEMORY)]
         assert float(memory.split()[-1]) > 10_000_000, "the process is looked at from the start"
+        (told,) = values(tmp_path, "lander", "traffic_process_memory_bytes")
+        assert told > 10_000_000
+        assert values(tmp_path, "api", "traffic_process_memory_bytes") == []
         assert asked(port, "/")[0] == 404
         assert asked(port, "/metrics", host="attacker.example:80")[0] == 421
         with pytest.raises(Unavailable, match="TRAFFIC_METRICS_PORT"):  # noqa: SIM117
