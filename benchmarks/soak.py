@@ -12,7 +12,7 @@ from benchmarks.processes import Meter
 from benchmarks.report import Result, audited
 from lakehouse.audit import balance
 from lakehouse.delta_log import LOG, log_files
-from lakehouse.freshness import freshness_seconds
+from lakehouse.freshness import freshness_seconds, p95_by_second
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
 from lakehouse.tables import Lake
@@ -63,6 +63,7 @@ class Diary:
     """Samples by name: ``rss:`` a process, ``files:``, ``kept_files:``, ``log_files:`` a table.
 
     Kept files are those on the disk: the table's own, and replaced ones until no reader needs them.
+    ``p95_seconds``, of the readings of each second, is told by the logs at the end.
     """
 
     lake: Lake
@@ -97,18 +98,16 @@ def measure(load: LiveLoad) -> Result:
         diary = Diary(home.lake(load.segments))
         with home.child("maintain", "--quiet", "--every", str(MAINTAIN_SECONDS)):
             seen = run_live(home, lake, load, diary.write)
-        newest = lake.table("bronze.traffic_event").refresh()
-        half = (seen.since_version + newest) // 2
         fresh = freshness_seconds(lake, since_version=seen.since_version)
-        later = freshness_seconds(lake, since_version=half)
+        diary.series["p95_seconds"] = [
+            (second.timestamp(), p95) for second, p95 in p95_by_second(lake, seen.since_version)
+        ]
         checks = balance(lake, home.offsets())
     return {
         "seconds": seen.seconds,
         "events_per_second": seen.records / seen.seconds,
         "history_hours": HISTORY.total_seconds() / 3600,
         "p50_seconds": fresh["p50_seconds"], "p95_seconds": fresh["p95_seconds"],
-        "second_half_p50_seconds": later["p50_seconds"],
-        "second_half_p95_seconds": later["p95_seconds"],
         "growth": {name: asdict(growth(series)) for name, series in diary.series.items()},
         "load": asdict(load),
         **audited(checks),
