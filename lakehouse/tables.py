@@ -28,13 +28,17 @@ from lakehouse.table_snapshot import EXPIRE, TableSnapshot
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
 from specs.loader import Specs
-from specs.ops import Retry
+from specs.ops import OpsSpec
 from specs.tables import TableSpec
 
 COMMITS_PER_CHECKPOINT = 50
 
+HOURS_TO_VACUUM = 1
+"""A replaced file that no maintenance has removed so long after it might have is an orphan. Merges
+replace thousands an hour, and every checkpoint names those of Delta's own week otherwise."""
 
-def _open(spec: TableSpec, folder: Place) -> DeltaTable:
+
+def _open(spec: TableSpec, folder: Place, ops: OpsSpec) -> DeltaTable:
     """The table of ``spec`` in ``folder``; it is created where it does not exist.
 
     One of an older spec is given the columns that it lacks, null in its rows.
@@ -46,7 +50,7 @@ def _open(spec: TableSpec, folder: Place) -> DeltaTable:
     try:
         table = known_table(delta_table(folder))
     except TableNotFoundError:
-        _create(spec, folder, schema)
+        _create(spec, folder, schema, ops)
         return delta_table(folder)
     present = {field.name for field in table.schema().fields}
     absent = [field for field in schema if field.name not in present]
@@ -57,7 +61,7 @@ def _open(spec: TableSpec, folder: Place) -> DeltaTable:
     return delta_table(folder)
 
 
-def _create(spec: TableSpec, folder: Place, schema: pa.Schema) -> None:
+def _create(spec: TableSpec, folder: Place, schema: pa.Schema, ops: OpsSpec) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     DeltaTable.create(
         str(folder),
@@ -71,20 +75,27 @@ def _create(spec: TableSpec, folder: Place, schema: pa.Schema) -> None:
         configuration={
             "delta.checkpointInterval": str(COMMITS_PER_CHECKPOINT),
             "delta.enableExpiredLogCleanup": "false",  # `clean_log` knows the readers
+            **_configuration(ops),
         },
     )
+
+
+def _configuration(ops: OpsSpec) -> dict[str, str]:
+    """What ops.yaml decides of a table."""
+    hours = ops.maintenance.replaced_file_hours + HOURS_TO_VACUUM
+    return {"delta.deletedFileRetentionDuration": f"interval {hours} hours"}
 
 
 class LakeTable(TableSnapshot):
     """One Delta table: its snapshot, and every commit to it."""
 
     def __init__(
-        self, spec: TableSpec, folder: Place, conflict: Retry, watch: CommitWatch | None = None
+        self, spec: TableSpec, folder: Place, ops: OpsSpec, watch: CommitWatch | None = None
     ) -> None:
         """Open the table in ``folder``; it is created where it does not exist."""
-        super().__init__(spec, folder, _open(spec, folder))
+        super().__init__(spec, folder, _open(spec, folder, ops))
         self._watch = watch
-        self._conflict = conflict
+        self._ops, self._conflict = ops, ops.retries.commit_conflict
         self._writing = appending(self.schema)
         self._held: Held | None = None
 
@@ -231,6 +242,23 @@ class LakeTable(TableSnapshot):
         self._retry_conflicts(once)
         return deleted
 
+    def configure(self, note: Note) -> None:
+        """Have the table, which may be older, do as ops.yaml says now.
+
+        Raises:
+            Unavailable: other commits kept conflicting, past the bound in ops.yaml.
+        """
+        wanted = _configuration(self._ops)
+
+        def once() -> None:
+            self.refresh()
+            if not wanted.items() <= self._delta.metadata().configuration.items():
+                self._delta.alter.set_table_properties(
+                    wanted, commit_properties=properties(note, (), uuid.uuid4().hex)
+                )
+
+        self._retry_conflicts(once)
+
     def checkpoint(self) -> None:
         """Write a checkpoint of the newest version, for readers to start from."""
         self.refresh()
@@ -358,6 +386,6 @@ class Lake:
         if name not in self._tables:
             self._tables[name] = LakeTable(
                 self.specs.tables[name], self.folder(name),
-                self.specs.ops.retries.commit_conflict, self._watch,
+                self.specs.ops, self._watch,
             )  # fmt: skip
         return self._tables[name]

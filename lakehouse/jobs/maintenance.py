@@ -74,6 +74,7 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Place, now: datetime) ->
             note, min_files=rules.min_files, target_bytes=rules.target_file_bytes
         )
         done = replace(done, compacted=compacted)
+        table.configure(note)
     except (Unavailable, DeltaError) as hindrance:
         if isinstance(hindrance, DeltaError) and not has_gap(hindrance):
             raise

@@ -62,8 +62,8 @@ def test_a_version_that_nobody_knows_is_a_dead_letter() -> None:
 def test_a_table_of_an_older_spec_gains_the_new_column(lake: Lake, specs: Specs) -> None:
     spec = specs.tables["bronze.traffic_event"]
     kept = tuple(column for column in spec.columns if column.name != "sensor_id")
-    conflict, folder = specs.ops.retries.commit_conflict, lake.folder(spec.table)
-    older = LakeTable(spec.model_copy(update={"columns": kept}), folder, conflict)
+    folder = lake.folder(spec.table)
+    older = LakeTable(spec.model_copy(update={"columns": kept}), folder, specs.ops)
     row = {name: value for name, value in reading(0, 0).items() if name != "sensor_id"}
     older.append(pa.Table.from_pylist([row], schema=older.schema), Note("land", "v"))
     newer = lake.table(spec.table)

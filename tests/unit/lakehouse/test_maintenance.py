@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from deltalake.exceptions import DeltaError
 
+from lakehouse import tables
 from lakehouse.commit import Note, Step
 from lakehouse.delta_log import log_files
 from lakehouse.jobs.maintenance import Upkeep, maintain
@@ -77,6 +79,36 @@ def of(done: list[Upkeep], name: str) -> Upkeep:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def replaced_named(lake: Lake, name: str) -> int:
+    """Replaced files that the newest checkpoint names."""
+    newest = max(lake.folder(name).glob("_delta_log/*.checkpoint.parquet"))
+    return len(pq.read_table(newest)["remove"].drop_null())
+
+
+@pytest.mark.parametrize("hours", [0, 1])
+def test_checkpoints_name_replaced_files_for_some_hours(
+    hasty: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    monkeypatch.setattr(tables, "HOURS_TO_VACUUM", hours)
+    silver = hasty.table(SILVER)
+    for number in range(13):
+        silver.merge(table(hasty, SILVER, [metric("s:a", 0, revision=number)]), NOTE)
+    maintain(hasty, tmp_path / "none", now())
+    assert len(list(hasty.folder(SILVER).glob("*/*.parquet"))) <= 1
+    silver.checkpoint()
+    assert (replaced_named(hasty, SILVER) > 0) == (hours > 0)
+
+
+def test_an_older_table_is_configured_once(
+    hasty: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silver = hasty.table(SILVER)
+    monkeypatch.setattr(tables, "HOURS_TO_VACUUM", 5)
+    for _ in range(2):
+        maintain(hasty, tmp_path / "none", now())
+        assert silver.refresh() == 1
 
 
 def young(number: int) -> dict[str, Any]:
