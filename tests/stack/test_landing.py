@@ -108,8 +108,7 @@ class DyingLake(Lake):
     def table(self, name: str) -> LakeTable:
         if name != BRONZE:
             return super().table(name)
-        conflict = self.specs.ops.retries.commit_conflict
-        return DyingTable(self.specs.tables[name], self.folder(name), conflict)
+        return DyingTable(self.specs.tables[name], self.folder(name), self.specs.ops)
 
 
 def test_a_crash_between_dead_letters_and_rows_repeats_and_loses_nothing(

@@ -129,8 +129,7 @@ class DyingLake(Lake):
     def table(self, name: str) -> LakeTable:
         if name != DEAD:
             return super().table(name)
-        conflict = self.specs.ops.retries.commit_conflict
-        return DyingDead(self.specs.tables[name], self.folder(name), conflict)
+        return DyingDead(self.specs.tables[name], self.folder(name), self.specs.ops)
 
 
 def test_a_crash_before_the_mark_is_healed_by_the_next_replay(landed: Lake, faster: Specs) -> None:
@@ -167,7 +166,7 @@ class LateTable(LakeTable):
 
 def test_two_replays_at_once_land_each_record_once(landed: Lake, faster: Specs) -> None:
     lake = under(faster, landed)
-    late = LateTable(faster.tables[BRONZE], lake.folder(BRONZE), faster.ops.retries.commit_conflict)
+    late = LateTable(faster.tables[BRONZE], lake.folder(BRONZE), faster.ops)
     late.rival = DeadLetterReplay(under(faster, landed))
     lake._tables[BRONZE] = late
     with pytest.raises(Fenced):
