@@ -46,14 +46,14 @@ def timed() -> Iterator[Timed]:
 
 
 def peak_rss_bytes(pid: int | None = None) -> int:
-    """The most memory that a process has held; by default this one.
+    """The most memory that a process has held, by default this one; 0 of a child that has ended.
 
     Linux carries ``ru_maxrss`` over from the process that started this one, ``VmHWM`` not.
     """
     status = Path(f"/proc/{pid or 'self'}/status")
     if status.exists():
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024
+        return int(fields.get("VmHWM", "0 kB").split()[0]) * 1024
     if pid is not None:
         return int(psutil.Process(pid).memory_info().rss)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
