@@ -105,6 +105,10 @@ class GoldLog:
         moments = self.look()
         return time.time() - moments[-1].reached if moments else float("inf")
 
+    def behind(self, since: float) -> float:
+        """The age where readings have come since ``since`` alone: at most the time since then."""
+        return min(self.age, time.time() - since)
+
     def _read(self, version: int) -> None:
         reached = self.moments[-1].reached if self.moments else 0.0
         at = next(actions(self._folder, version, "commitInfo"))["timestamp"] / 1000

@@ -53,7 +53,7 @@ class Climb:
     refinements: int = 2
     segments: int = 500
     settle_seconds: float = 8.0
-    step_seconds: float = 20.0
+    step_seconds: float = 30.0
     seed: int = 0
 
 
@@ -82,7 +82,7 @@ class Step:
         began: of the measurement, in seconds since the epoch.
         ended: of it.
         drift: seconds by which gold's age grew a second.
-        behind_seconds: gold's age at the end.
+        behind_seconds: gold's age at the end, of readings of this step.
         cores: CPU seconds a second, by process.
         rss_bytes: at the end, by process.
     """
@@ -210,14 +210,15 @@ def _climbed(home: BenchHome, plan: Climb, contender: Contender) -> Result:
 
 def _hold(home: BenchHome, plan: Climb, contender: Contender, log: GoldLog, rate: float) -> Step:
     load, watched = LiveLoad(rate, plan.segments, seed=plan.seed), contender.watched
+    resumed = time.time()
     with home.child(*load.command()) as producer:
         watched.add("producer", producer)
         watched.look(plan.settle_seconds)
         before, sent, began = watched.meter.sample(), _sent(home), time.time()
-        while time.time() - began < plan.step_seconds and log.age < HOPELESS_SECONDS:
+        while time.time() - began < plan.step_seconds and log.behind(resumed) < HOPELESS_SECONDS:
             watched.look(LOOK_SECONDS)
         after, records, ended = watched.meter.sample(), _sent(home) - sent, time.time()
-        rss, behind = watched.meter.rss_bytes(), log.age
+        rss, behind = watched.meter.rss_bytes(), log.behind(resumed)
         producer.stop()
         watched.forget(producer)
     seconds = ended - began

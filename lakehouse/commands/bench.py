@@ -98,7 +98,7 @@ def ramp(  # noqa: PLR0913, PLR0917  (each is an option)
     refinements: Annotated[int, typer.Option(min=0, help="Steps to close in on the knee.")] = 2,
     segments: Segments = 500,
     settle_seconds: Annotated[float, typer.Option(min=0, help="Of a step, before it counts.")] = 8,
-    step_seconds: Annotated[float, typer.Option(min=5, help="Of a step, that count.")] = 20,
+    step_seconds: Annotated[float, typer.Option(min=5, help="Of a step, that count.")] = 30,
     peer: Annotated[bool, typer.Option(help="Then Spark's naive medallion, alike.")] = True,
     seed: Seed = 0,
     as_json: Json = False,
