@@ -95,7 +95,7 @@ class LakeTable(TableSnapshot):
         """Open the table in ``folder``; it is created where it does not exist."""
         super().__init__(spec, folder, _open(spec, folder, ops))
         self._watch = watch
-        self._ops, self._conflict = ops, ops.retries.commit_conflict
+        self._conflict, self._configuration = ops.retries.commit_conflict, _configuration(ops)
         self._writing = appending(self.schema)
         self._held: Held | None = None
 
@@ -248,13 +248,12 @@ class LakeTable(TableSnapshot):
         Raises:
             Unavailable: other commits kept conflicting, past the bound in ops.yaml.
         """
-        wanted = _configuration(self._ops)
 
         def once() -> None:
             self.refresh()
-            if not wanted.items() <= self._delta.metadata().configuration.items():
+            if not self._configuration.items() <= self._delta.metadata().configuration.items():
                 self._delta.alter.set_table_properties(
-                    wanted, commit_properties=properties(note, (), uuid.uuid4().hex)
+                    self._configuration, commit_properties=properties(note, (), uuid.uuid4().hex)
                 )
 
         self._retry_conflicts(once)

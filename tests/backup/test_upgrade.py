@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 from confluent_kafka import Producer
 
+from lakehouse.commit import Note
 from lakehouse.runtime.kafka import KAFKA
 from lakehouse.runtime.mlflow import MLFLOW
 from lakehouse.runtime.server import free_port
@@ -60,6 +61,10 @@ def test_an_older_releases_lake_goes_on_and_counts_nothing_twice(
         world.found()
         sent_again(world.bootstrap, old_records(old))
         world.made_even()
+        bronze = world.lake().table(BRONZE)
+        version = bronze.refresh()
+        bronze.configure(Note("maintain", specs.version))
+        assert bronze.refresh() == version + 1
         world.send(timedelta(minutes=20))
         world.made_even()
     scores = world.lake().table(SCORES).read(columns=["model_version"])

@@ -107,7 +107,7 @@ def test_an_older_table_is_configured_once(
     silver = hasty.table(SILVER)
     monkeypatch.setattr(tables, "HOURS_TO_VACUUM", 5)
     for _ in range(2):
-        maintain(hasty, tmp_path / "none", now())
+        maintain(Lake(hasty.root, hasty.specs), tmp_path / "none", now())
         assert silver.refresh() == 1
 
 

@@ -14,6 +14,7 @@ from lakehouse.settings import Settings
 from specs.errors import Unavailable
 from tests.tiny_server import SLEEP, STUBBORN
 
+SPEAKS = "import os; print(os.getpid(), flush=True);"
 READY = (
     "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     " print(os.getpid(), flush=True);"
@@ -70,15 +71,15 @@ def test_a_process_id_used_again_is_not_the_server(settings: Settings) -> None:
 
 
 def test_stopping_ends_children_that_outlive_their_parent(settings: Settings) -> None:
-    # The child leaves session and parent, as a daemon does; the mark in its environment stays.
+    # The child leaves session and parent, as a daemon does; the mark in its environment stays, and
+    # can be read once it speaks.
     start(
         settings,
         "import subprocess, sys\n"
-        f"child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True)\n"
-        "print(child.pid, flush=True)",
+        f"subprocess.Popen([sys.executable, '-c', {SPEAKS + SLEEP!r}], start_new_session=True)",
     )
     child = psutil.Process(int(lines_of(settings.log / "one.log", 1)[0]))
-    assert child in process.members(settings.run)["one"]
+    assert process.members(settings.run)["one"][-1] == child
     process.stop(settings.run, ["one"])
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     assert process.members(settings.run) == {}
