@@ -27,9 +27,6 @@ OURS, MEDALLION = "pipeline", "medallion"
 SENT_RATIO, DRIFT = 0.97, 0.05
 """A step counts where so much of its rate was sent, and gold's age grew by less a second."""
 
-HOPELESS_SECONDS = 20.0
-"""Gold is further behind than any batch is long: a step ends early."""
-
 DRAIN_SECONDS, STOP_SECONDS = 240.0, 300.0
 LOOK_SECONDS = 1.0
 HALF_A_MILLISECOND = 0.0005
@@ -44,17 +41,32 @@ class Climb:
         rates: readings per second, rising; the climb ends at the first that is not kept up with.
         refinements: then so many more between the last good and the first bad, halving in ratio.
         segments: of the simulated city.
-        settle_seconds: of a step, before it is measured.
-        step_seconds: of a step that are measured.
         seed: decides every reading.
     """
 
     rates: tuple[float, ...] = (500, 2_000, 5_000, 10_000, 20_000, 40_000, 80_000)
     refinements: int = 2
     segments: int = 500
-    settle_seconds: float = 8.0
-    step_seconds: float = 30.0
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a rate is held: for several batches, however long a contender's are.
+
+    Attributes:
+        settle_seconds: of a step, before it is measured.
+        step_seconds: of a step that are measured.
+        hopeless_seconds: gold is further behind than any batch is long, and the step ends early.
+    """
+
+    settle_seconds: float
+    step_seconds: float
+    hopeless_seconds: float
+
+
+PACES = {OURS: Pace(8, 30, 20), MEDALLION: Pace(40, 120, 120)}
+"""A round of the medallion takes 20 s where one of ours takes half a second."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,11 @@ class Contender:
     watched: Watched
     gold: Place
 
+    @property
+    def pace(self) -> Pace:
+        """How long its steps are."""
+        return PACES[self.name]
+
 
 @dataclass(frozen=True)
 class Step:
@@ -83,6 +100,7 @@ class Step:
         ended: of it.
         drift: seconds by which gold's age grew a second.
         behind_seconds: gold's age at the end, of readings of this step.
+        is_hopeless: gold fell so far behind that the step ended early.
         cores: CPU seconds a second, by process.
         rss_bytes: at the end, by process.
     """
@@ -93,6 +111,7 @@ class Step:
     ended: float
     drift: float
     behind_seconds: float
+    is_hopeless: bool
     cores: Mapping[str, float]
     rss_bytes: Mapping[str, int]
 
@@ -104,7 +123,7 @@ class Step:
     @property
     def is_kept_up(self) -> bool:
         """The lag is flat under the whole rate."""
-        return self.is_sent and self.drift < DRIFT and self.behind_seconds < HOPELESS_SECONDS
+        return self.is_sent and self.drift < DRIFT and not self.is_hopeless
 
 
 def between(good: float, bad: float) -> float:
@@ -174,7 +193,11 @@ def measure(plan: Climb, *, with_peer: bool) -> Result:
             with _medallion(home, lake, begin) as peer:
                 found[MEDALLION] = _climbed(home, plan, peer)
             checks += _peer_checks(home, begin)
-    return {**_goals(found), "contenders": found, "load": asdict(plan), **audited(checks)}
+    paces = {name: asdict(PACES[name]) for name in found}
+    return {
+        **_goals(found), "contenders": found, "load": asdict(plan), "paces": paces,
+        **audited(checks),
+    }  # fmt: skip
 
 
 def _goals(found: Mapping[str, Result]) -> Result:
@@ -210,12 +233,15 @@ def _climbed(home: BenchHome, plan: Climb, contender: Contender) -> Result:
 
 def _hold(home: BenchHome, plan: Climb, contender: Contender, log: GoldLog, rate: float) -> Step:
     load, watched = LiveLoad(rate, plan.segments, seed=plan.seed), contender.watched
+    pace = contender.pace
     resumed = time.time()
     with home.child(*load.command()) as producer:
         watched.add("producer", producer)
-        watched.look(plan.settle_seconds)
+        watched.look(pace.settle_seconds)
         before, sent, began = watched.meter.sample(), _sent(home), time.time()
-        while time.time() - began < plan.step_seconds and log.behind(resumed) < HOPELESS_SECONDS:
+        while time.time() - began < pace.step_seconds and (
+            log.behind(resumed) < pace.hopeless_seconds
+        ):
             watched.look(LOOK_SECONDS)
         after, records, ended = watched.meter.sample(), _sent(home) - sent, time.time()
         rss, behind = watched.meter.rss_bytes(), log.behind(resumed)
@@ -224,6 +250,7 @@ def _hold(home: BenchHome, plan: Climb, contender: Contender, log: GoldLog, rate
     seconds = ended - began
     step = Step(
         rate, records / seconds, began, ended, drift(log.moments, began, ended), behind,
+        behind >= pace.hopeless_seconds,
         {name: used / seconds for name, used in taken(before, after).items()}, rss,
     )  # fmt: skip
     _drain(home, contender, log, DRAIN_SECONDS)

@@ -97,8 +97,6 @@ def ramp(  # noqa: PLR0913, PLR0917  (each is an option)
     ] = None,
     refinements: Annotated[int, typer.Option(min=0, help="Steps to close in on the knee.")] = 2,
     segments: Segments = 500,
-    settle_seconds: Annotated[float, typer.Option(min=0, help="Of a step, before it counts.")] = 8,
-    step_seconds: Annotated[float, typer.Option(min=5, help="Of a step, that count.")] = 30,
     peer: Annotated[bool, typer.Option(help="Then Spark's naive medallion, alike.")] = True,
     seed: Seed = 0,
     as_json: Json = False,
@@ -108,7 +106,7 @@ def ramp(  # noqa: PLR0913, PLR0917  (each is an option)
     from benchmarks.report import finish
 
     rates = tuple(sorted(rate)) if rate else Climb.rates
-    plan = Climb(rates, refinements, segments, settle_seconds, step_seconds, seed)
+    plan = Climb(rates, refinements, segments, seed)
     sys.exit(finish("ramp", measure(plan, with_peer=peer), as_json=as_json))
 
 

@@ -1,7 +1,9 @@
 """Backfill and correction: the stream's transforms over a range of bronze or silver."""
 
 import logging
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -37,8 +39,8 @@ log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"
 CHUNK = timedelta(days=1)
-ROWS_AT_ONCE = 200_000
-"""That are scored: their features are some 200 MB."""
+ROWS_AT_ONCE = 25_000
+"""That a core scores: their features are some 25 MB."""
 CORRECTION = "recompute"
 """Job that the commits name; the stream knows by it that its windows were rewritten."""
 
@@ -183,11 +185,7 @@ class GoldRecompute:
         written = self._write_kpis(asked, part)
         if self._model is not None:
             grid = SpeedGrid.from_tables(rows, self._segments.rows, specs.ml.label, seconds)
-            at = now()
-            made = pa.concat_tables(
-                scores(self._model, grid, asked.slice(first, ROWS_AT_ONCE), scored_at=at)
-                for first in range(0, asked.num_rows, ROWS_AT_ONCE)
-            )
+            made = _scored(self._model, grid, asked)
             table = self._scores.table
             table.refresh()
             existing = table.read(where=part.window_starts())
@@ -201,6 +199,20 @@ class GoldRecompute:
         existing = table.read(where=(starts >= part.start) & (starts < part.end))
         made = network_kpi(metrics, self._lake.specs, at=now())
         return _correct(self._lake, self._kpis, made, existing)
+
+
+def _scored(model: "LoadedModel", grid: SpeedGrid, silver: pa.Table) -> pa.Table:
+    """`ml.score.scores` of many rows, a part of them on each core.
+
+    Parts are stretches of time: what a window's scores share is then made in one of them.
+    """
+    at, silver = now(), silver.sort_by("window_start")
+
+    def part(first: int) -> pa.Table:
+        return scores(model, grid, silver.slice(first, ROWS_AT_ONCE), scored_at=at)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return pa.concat_tables(pool.map(part, range(0, silver.num_rows, ROWS_AT_ONCE)))
 
 
 def _correct(
