@@ -3,8 +3,10 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.jobs.parts import SEGMENT, joined, of_kind, of_others, parts
 from lakehouse.sql import select
-from specs.tables import TableSpec
+
+WINDOW = ("window_seconds", "window_end")
 
 
 class OpenWindows:
@@ -14,15 +16,15 @@ class OpenWindows:
     said here.
     """
 
-    def __init__(self, table: TableSpec, rows: pa.Table) -> None:
+    def __init__(self, rows: pa.Table) -> None:
         """Start from the ``rows`` of silver.segment_metric that are not final."""
-        self._key = ", ".join(table.key)
-        self._rows = rows
+        self._none = rows.schema.empty_table()
+        self._parts = parts(rows, WINDOW)
 
     @property
     def rows(self) -> pa.Table:
         """The open windows, in the schema of silver.segment_metric."""
-        return self._rows
+        return pa.concat_tables([self._none, *self._parts.values()])
 
     def upserts(self, changed: pa.Table, watermark: pa.Scalar, at: pa.Scalar) -> pa.Table:
         """Rows to commit: ``changed``, and the open windows that the watermark has passed.
@@ -34,22 +36,33 @@ class OpenWindows:
             watermark: timestamp; a window that ends at or before it is final.
             at: stamp for the rows that become final.
         """
-        changed = select(
-            f"""SELECT changed.* REPLACE (coalesce(opened.revision, 0) AS revision)
-            FROM changed LEFT JOIN opened USING ({self._key})""",
-            opened=self._rows, changed=changed,
-        ).cast(changed.schema)  # fmt: skip
-        untouched = select(
-            f"SELECT * FROM opened ANTI JOIN changed USING ({self._key})",
-            opened=self._rows, changed=changed,
-        ).cast(changed.schema)  # fmt: skip
-        passed = pc.less_equal(untouched["window_end"], watermark)
-        closing = _with_column(untouched.filter(passed), "is_final", pa.scalar(True))
+        changed = self._with_revisions(changed)
+        passed, opened, closing = watermark.as_py(), {}, self._none
+        for window, held in self._parts.items():
+            now = of_kind(changed, WINDOW, window)
+            rest = of_others(held, now[SEGMENT].combine_chunks()) if now.num_rows else held
+            if window[1] <= passed:
+                closing = pa.concat_tables([closing, rest])
+            elif rest.num_rows:
+                opened[window] = rest
+        for window, now in parts(changed.filter(pc.invert(changed["is_final"])), WINDOW).items():
+            opened[window] = joined(opened[window], now) if window in opened else now
+        self._parts = opened
+        closing = _with_column(closing, "is_final", pa.scalar(True))
         closing = _with_column(closing, "committed_at", at)
-        still_open = untouched.filter(pc.invert(passed))
-        new_open = changed.filter(pc.invert(changed["is_final"]))
-        self._rows = pa.concat_tables([still_open, new_open]).combine_chunks()
         return pa.concat_tables([changed, closing])
+
+    def _with_revisions(self, changed: pa.Table) -> pa.Table:
+        opened = self.rows
+        corrected = opened.filter(pc.greater(opened["revision"], 0))
+        if not corrected.num_rows:
+            return changed
+        key = ", ".join((SEGMENT, *WINDOW))
+        return select(
+            f"""SELECT changed.* REPLACE (coalesce(corrected.revision, 0) AS revision)
+            FROM changed LEFT JOIN corrected USING ({key})""",
+            corrected=corrected, changed=changed,
+        ).cast(changed.schema)  # fmt: skip
 
 
 def _with_column(rows: pa.Table, name: str, value: pa.Scalar) -> pa.Table:

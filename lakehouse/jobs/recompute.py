@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SILVER = "silver.segment_metric"
 SCORES, KPI = "gold.congestion_scores", "gold.network_kpi"
-CHUNK = timedelta(days=1)
+HOURS_AT_ONCE = (24, 12, 8, 6, 4, 3, 2, 1)
+SEGMENT_HOURS_AT_ONCE = 48_000
+"""That are in memory: some 600,000 windows of five minutes and three scores of each, 1 GB."""
 ROWS_AT_ONCE = 25_000
 """That a core scores: their features are some 25 MB."""
 CORRECTION = "recompute"
@@ -52,13 +54,19 @@ class Range:
     start: datetime
     end: datetime
 
-    def chunks(self) -> Iterator["Range"]:
-        """The range cut at midnights, so that one day is in memory at a time."""
+    def chunks(self, segments: int) -> Iterator["Range"]:
+        """The range cut at midnights, so that one day is in memory at a time.
+
+        Of more than 2,000 ``segments`` it is an even part of a day, an hour at least.
+        """
+        fitting = (hours for hours in HOURS_AT_ONCE if hours * segments <= SEGMENT_HOURS_AT_ONCE)
+        step = timedelta(hours=next(fitting, HOURS_AT_ONCE[-1]))
         start = self.start
         while start < self.end:
-            midnight = datetime.combine(start.date() + CHUNK, datetime.min.time(), UTC)
-            yield Range(start, min(midnight, self.end))
-            start = midnight
+            midnight = datetime.combine(start.date(), datetime.min.time(), UTC)
+            end = midnight + ((start - midnight) // step + 1) * step
+            yield Range(start, min(end, self.end))
+            start = end
 
     def reaching_back(self, spec: TransformSpec) -> "Range":
         """With the longer windows that began before and hold a primary window of the range.
@@ -106,10 +114,11 @@ class SilverRecompute:
         So are windows whose readings retention has removed.
 
         Raises:
-            GateFailed: a row breaks a rule; nothing of its day was committed.
+            GateFailed: a row breaks a rule; nothing of its day, or part of a day, was committed.
         """
         watermark = self._watermark()
-        written = sum(self._recompute(part, watermark) for part in asked.chunks())
+        chunks = asked.chunks(self._segments.rows.num_rows)
+        written = sum(self._recompute(part, watermark) for part in chunks)
         self._publisher.flush()
         self._journal.write()
         return written
@@ -162,9 +171,10 @@ class GoldRecompute:
         """Bring scores and KPIs of windows that start in ``asked`` up to silver; rows written.
 
         Raises:
-            GateFailed: a row breaks a rule; nothing of its day was committed.
+            GateFailed: a row breaks a rule; nothing of its day, or part of a day, was committed.
         """
-        written = sum(self._recompute(part) for part in asked.chunks())
+        chunks = asked.chunks(self._segments.rows.num_rows)
+        written = sum(self._recompute(part) for part in chunks)
         self._publisher.flush()
         self._journal.write()
         return written

@@ -273,7 +273,7 @@ class Stream:
         told = None
         if finished is not None:
             told = self.gold.kpis.table.progress(writer(self._checkpoint))
-        self._open = OpenWindows(self._lake.specs.tables[SILVER], self._opened(told, finished))
+        self._open = OpenWindows(self._opened(told, finished))
         if finished is None:
             return
         lacking = told is None or told < finished
@@ -287,7 +287,7 @@ class Stream:
         if self._was_corrected() and batch_id:
             left = batch_id - 1
             self._windows.read_anew(left, left, tell=True)
-            self._open = OpenWindows(self._lake.specs.tables[SILVER], self._opened(left, batch_id))
+            self._open = OpenWindows(self._opened(left, batch_id))
             self.gold.forget_history()
         if self._segments.refresh():
             self.gold.forget_history()

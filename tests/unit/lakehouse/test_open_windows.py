@@ -21,7 +21,7 @@ class Windows:
     """Open windows, asked in plain values."""
 
     def __init__(self, *opened: dict[str, Any]) -> None:
-        self._windows = OpenWindows(TABLE, rows(*opened))
+        self._windows = OpenWindows(rows(*opened))
 
     def upserts(self, *changed: dict[str, Any], watermark: float) -> list[dict[str, Any]]:
         moment, at = (pa.scalar(after(seconds), TIMESTAMP) for seconds in (watermark, 9000))
@@ -74,3 +74,11 @@ def test_new_windows_stay_open_beside_the_old_ones() -> None:
     windows = Windows(metric("s:a", 0))
     windows.upserts(metric("s:b", 300), watermark=0)
     assert [row["segment_id"] for row in windows.opened] == ["s:a", "s:b"]
+
+
+def test_a_corrected_window_keeps_its_revision_and_its_neighbour_stays() -> None:
+    corrected, neighbour = metric("s:a", 0, revision=2), metric("s:b", 0)
+    windows = Windows(corrected, neighbour)
+    changed = metric("s:a", 0, event_count=2)
+    assert windows.upserts(changed, watermark=0) == [changed | {"revision": 2}]
+    assert windows.opened == [neighbour, changed | {"revision": 2}]

@@ -7,10 +7,11 @@ from specs.loader import Specs
 from tests.rows import after, metric, table
 
 DAY = 86_400
+FEW = 500
 
 
 def test_a_range_is_cut_at_midnights() -> None:
-    parts = list(Range(after(-300), after(DAY + 600)).chunks())
+    parts = list(Range(after(-300), after(DAY + 600)).chunks(FEW))
     assert parts == [
         Range(after(-300), after(0)), Range(after(0), after(DAY)),
         Range(after(DAY), after(DAY + 600)),
@@ -18,15 +19,26 @@ def test_a_range_is_cut_at_midnights() -> None:
 
 
 def test_a_range_that_ends_at_midnight_has_no_empty_part() -> None:
-    assert list(Range(after(0), after(DAY)).chunks()) == [Range(after(0), after(DAY))]
+    assert list(Range(after(0), after(DAY)).chunks(FEW)) == [Range(after(0), after(DAY))]
 
 
 def test_a_range_within_a_day_is_one_part() -> None:
-    assert list(Range(after(5), after(6)).chunks()) == [Range(after(5), after(6))]
+    assert list(Range(after(5), after(6)).chunks(FEW)) == [Range(after(5), after(6))]
 
 
 def test_an_empty_range_has_no_part() -> None:
-    assert list(Range(after(5), after(5)).chunks()) == []
+    assert list(Range(after(5), after(5)).chunks(FEW)) == []
+
+
+def test_of_many_segments_a_day_is_cut_into_even_parts() -> None:
+    parts = list(Range(after(3600), after(DAY)).chunks(6_000))
+    assert parts == [Range(after(max(hour, 1) * 3600), after((hour + 8) * 3600))
+                     for hour in (0, 8, 16)]  # fmt: skip
+
+
+def test_an_hour_is_the_least() -> None:
+    parts = list(Range(after(0), after(7200)).chunks(1_000_000))
+    assert parts == [Range(after(0), after(3600)), Range(after(3600), after(7200))]
 
 
 def test_a_range_reaches_back_to_the_windows_that_hold_its_first_one(specs: Specs) -> None:
