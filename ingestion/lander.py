@@ -26,7 +26,7 @@ from lakehouse.collector import keep_loaded
 from lakehouse.jobs.gated import note_refusal
 from lakehouse.jobs.one_behind import OneBehind
 from lakehouse.journal import now
-from lakehouse.kafka_access import DENIED, Kafka, KafkaAccess, KafkaRefusal, refused
+from lakehouse.kafka_access import DENIED, FETCHING, Kafka, KafkaAccess, KafkaRefusal, refused
 from lakehouse.tables import Lake
 from specs.errors import Fenced, Unavailable
 
@@ -112,10 +112,10 @@ class Lander:
         self._kafka, self._refusal = kafka, KafkaRefusal(kafka)
         self._patience = patience_seconds(specs.ops.retries.unavailable)
         self._settings = {
-            **KafkaAccess.of(kafka).client(), "error_cb": self._refusal, "log_level": 2,
+            **KafkaAccess.of(kafka).client(), **FETCHING,
+            "error_cb": self._refusal, "log_level": 2,
             "group.id": GROUP, "enable.auto.commit": False,
             "auto.offset.reset": "error", "partition.assignment.strategy": "cooperative-sticky",
-            "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536,
             "enable.partition.eof": False, "topic.metadata.refresh.interval.ms": 10_000,
             **membership.config(),
         }  # fmt: skip

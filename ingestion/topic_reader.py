@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from lakehouse.kafka_access import Kafka, KafkaAccess, KafkaRefusal
+from lakehouse.kafka_access import FETCHING, Kafka, KafkaAccess, KafkaRefusal
 from lakehouse.kafka_grants import OPERATOR, group_of
 from specs.errors import Unavailable
 
@@ -34,10 +34,10 @@ def read_topic(
     refusal = KafkaRefusal(kafka)
     access = KafkaAccess.of(kafka)
     consumer = Consumer({
-        **access.client(), "error_cb": refusal,
+        **access.client(), **FETCHING, "error_cb": refusal, "log_level": 2,
         "group.id": group_of(access.user or OPERATOR),  # which is never joined
         "enable.auto.commit": False, "auto.offset.reset": "earliest",
-        "enable.partition.eof": True, "queued.max.messages.kbytes": 65536, "log_level": 2,
+        "enable.partition.eof": True,
     })  # fmt: skip
     try:
         consumer.assign([TopicPartition(topic, p, offsets[p][0]) for p in ends])

@@ -24,6 +24,15 @@ DENIED = frozenset({
 })  # fmt: skip
 """A topic or a group that no rule lets the user at."""
 
+FETCHING = {
+    "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536, "fetch.queue.backoff.ms": 10,
+}  # fmt: skip
+"""How consumers fetch what they read as fast as it comes.
+
+librdkafka itself pauses a second whenever its queue is full: a topic of 2 million records then
+comes at 189,000 a second, and at 567,000 without.
+"""
+
 ASK_SECONDS = 1.0
 HINT = "look at TRAFFIC_KAFKA_USER, TRAFFIC_KAFKA_PASSWORD and TRAFFIC_KAFKA_AUTHORITY"
 

@@ -7,6 +7,7 @@ from typing import Any
 from confluent_kafka import Consumer, Message, TopicPartition
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lakehouse.kafka_access import FETCHING
 from specs.errors import Unavailable
 from specs.loader import load_specs
 
@@ -45,9 +46,8 @@ def batches(settings: PeerSettings) -> Iterator[list[Message]]:
         Unavailable: Kafka refuses, or gives nothing for half a minute.
     """
     options: dict[str, Any] = {
-        "bootstrap.servers": settings.bootstrap, "group.id": "peer",
+        **FETCHING, "bootstrap.servers": settings.bootstrap, "group.id": "peer",
         "enable.auto.commit": False, "auto.offset.reset": "earliest",
-        "fetch.wait.max.ms": 50, "queued.max.messages.kbytes": 65536,
     }  # fmt: skip
     consumer = Consumer(options)
     try:
