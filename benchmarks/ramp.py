@@ -100,7 +100,7 @@ class Step:
         ended: of it.
         drift: seconds by which gold's age grew a second.
         behind_seconds: gold's age at the end, of readings of this step.
-        is_hopeless: gold fell so far behind that the step ended early.
+        hopeless_seconds: of the contender's pace.
         cores: CPU seconds a second, by process.
         rss_bytes: at the end, by process.
     """
@@ -111,7 +111,7 @@ class Step:
     ended: float
     drift: float
     behind_seconds: float
-    is_hopeless: bool
+    hopeless_seconds: float
     cores: Mapping[str, float]
     rss_bytes: Mapping[str, int]
 
@@ -123,7 +123,7 @@ class Step:
     @property
     def is_kept_up(self) -> bool:
         """The lag is flat under the whole rate."""
-        return self.is_sent and self.drift < DRIFT and not self.is_hopeless
+        return self.is_sent and self.drift < DRIFT and self.behind_seconds < self.hopeless_seconds
 
 
 def between(good: float, bad: float) -> float:
@@ -250,7 +250,7 @@ def _hold(home: BenchHome, plan: Climb, contender: Contender, log: GoldLog, rate
     seconds = ended - began
     step = Step(
         rate, records / seconds, began, ended, drift(log.moments, began, ended), behind,
-        behind >= pace.hopeless_seconds,
+        pace.hopeless_seconds,
         {name: used / seconds for name, used in taken(before, after).items()}, rss,
     )  # fmt: skip
     _drain(home, contender, log, DRAIN_SECONDS)

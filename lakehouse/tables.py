@@ -23,7 +23,7 @@ from lakehouse.location import Place, delta_options, delta_table, has_gap
 from lakehouse.metrics.commits import CommitWatch
 from lakehouse.metrics.registry import Metrics
 from lakehouse.release import known_table, of_this_format
-from lakehouse.table_files import appending, described, merging
+from lakehouse.table_files import MERGING, appending, described
 from lakehouse.table_snapshot import EXPIRE, TableSnapshot
 from specs.arrow import arrow_schema
 from specs.errors import Fenced, Unavailable
@@ -96,7 +96,7 @@ class LakeTable(TableSnapshot):
         super().__init__(spec, folder, _open(spec, folder, ops))
         self._watch = watch
         self._conflict, self._configuration = ops.retries.commit_conflict, _configuration(ops)
-        self._appending, self._merging = appending(self.schema), merging()
+        self._appending = appending(self.schema)
         self._held: Held | None = None
 
     def append(self, rows: pa.Table, note: Note, steps: Iterable[Step] = ()) -> Commit:
@@ -161,7 +161,7 @@ class LakeTable(TableSnapshot):
             merger = self._delta.merge(
                 shaped, predicate=predicate, source_alias="source", target_alias="target",
                 commit_properties=properties(note, steps, commit_id),
-                writer_properties=self._merging,
+                writer_properties=MERGING,
             ).when_matched_update_all().when_not_matched_insert_all()  # fmt: skip
             with self._operation("merge"):
                 merger.execute()

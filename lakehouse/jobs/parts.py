@@ -4,6 +4,7 @@ A batch brings some segments of a few panes or windows; the rest of a large city
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -16,13 +17,16 @@ Parts = dict[tuple[Any, ...], pa.Table]
 
 def parts(rows: pa.Table, by: Sequence[str]) -> Parts:
     """Cut ``rows`` by the values of the columns ``by``, of which there are few."""
-    kinds = rows.group_by(list(by)).aggregate([]).to_pylist()
-    return {tuple(kind.values()): _alike(rows, kind) for kind in kinds}
+    found = rows.group_by(list(by)).aggregate([]).to_pylist()
+    kinds = [tuple(kind[name] for name in by) for kind in found]
+    return {kind: of_kind(rows, by, kind) for kind in kinds}
 
 
 def of_kind(rows: pa.Table, by: Sequence[str], kind: tuple[Any, ...]) -> pa.Table:
     """The part of ``rows`` that has the values ``kind`` in the columns ``by``; maybe empty."""
-    return _alike(rows, dict(zip(by, kind, strict=True)))
+    columns = [rows[name] for name in by]
+    same = (pc.equal(c, pa.scalar(value, c.type)) for c, value in zip(columns, kind, strict=True))
+    return rows.filter(reduce(pc.and_, same))
 
 
 def of_segments(rows: pa.Table, segments: pa.Array) -> pa.Table:
@@ -38,12 +42,3 @@ def of_others(rows: pa.Table, segments: pa.Array) -> pa.Table:
 def joined(rest: pa.Table, made: pa.Table) -> pa.Table:
     """A part made of two, in one piece: pieces of batches would grow to thousands."""
     return pa.concat_tables([rest, made]).combine_chunks()
-
-
-def _alike(rows: pa.Table, kind: dict[str, Any]) -> pa.Table:
-    mask = None
-    for name, value in kind.items():
-        column = rows[name]
-        same = pc.equal(column, pa.scalar(value, column.type))
-        mask = same if mask is None else pc.and_(mask, same)
-    return rows.filter(mask)

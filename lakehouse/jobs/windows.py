@@ -69,8 +69,7 @@ class Windows:
         changed = held.filter(pc.and_(pc.is_in(held[PANE], ends), _past(held[PANE], first)))
         for end, rows in parts(changed, (PANE,)).items():
             before = self._parts.get(end)
-            rest = rows.slice(0, 0) if before is None else of_others(before, segments)
-            self._parts[end] = joined(rest, rows)
+            self._parts[end] = rows if before is None else joined(of_others(before, segments), rows)
         return window_aggregate(held, self._spec, panes)
 
     def _all(self, panes: pa.Table | None, first: datetime) -> pa.Table:

@@ -1,7 +1,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -9,12 +8,11 @@ from benchmarks.gold_age import GoldLog, Moment, ages, drift
 from benchmarks.ramp import Climb, Step, between, climb, summary
 
 
-def step(rate: float, *, is_hopeless: bool = False, **other: float) -> Step:
-    held = {"events_per_second": rate, "drift": 0.0} | other
+def step(rate: float, **other: float) -> Step:
+    held = {"events_per_second": rate, "drift": 0.0, "behind_seconds": 1.0} | other
     return Step(
-        rate, began=100.0, ended=101.0, behind_seconds=1.0, is_hopeless=is_hopeless, cores={},
-        rss_bytes={}, **held,
-    )  # fmt: skip
+        rate, began=100.0, ended=101.0, hopeless_seconds=20.0, cores={}, rss_bytes={}, **held
+    )
 
 
 def holding_up_to(limit: float) -> Callable[[float], Step]:
@@ -59,9 +57,9 @@ def test_between_is_half_way_in_ratio() -> None:
 
 
 @pytest.mark.parametrize("fault", [
-    {"events_per_second": 400.0}, {"drift": 0.06}, {"is_hopeless": True},
+    {"events_per_second": 400.0}, {"drift": 0.06}, {"behind_seconds": 21.0},
 ])  # fmt: skip
-def test_a_rate_is_held_only_if_sent_in_full_and_the_lag_is_flat(fault: dict[str, Any]) -> None:
+def test_a_rate_is_held_only_if_sent_in_full_and_the_lag_is_flat(fault: dict[str, float]) -> None:
     assert step(500.0).is_kept_up
     assert not step(500.0, **fault).is_kept_up
 
