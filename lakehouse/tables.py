@@ -33,7 +33,7 @@ from specs.tables import TableSpec
 
 COMMITS_PER_CHECKPOINT = 50
 
-HOURS_TO_VACUUM = 1
+MINUTES_TO_VACUUM = 20
 """A replaced file that no maintenance has removed so long after it might have is an orphan. Merges
 replace thousands an hour, and every checkpoint names those of Delta's own week otherwise."""
 
@@ -82,8 +82,8 @@ def _create(spec: TableSpec, folder: Place, schema: pa.Schema, ops: OpsSpec) -> 
 
 def _configuration(ops: OpsSpec) -> dict[str, str]:
     """What ops.yaml decides of a table."""
-    hours = ops.maintenance.replaced_file_hours + HOURS_TO_VACUUM
-    return {"delta.deletedFileRetentionDuration": f"interval {hours} hours"}
+    minutes = ops.maintenance.replaced_file_hours * 60 + MINUTES_TO_VACUUM
+    return {"delta.deletedFileRetentionDuration": f"interval {minutes} minutes"}
 
 
 class LakeTable(TableSnapshot):

@@ -2,9 +2,9 @@
 
 A server is started as the leader of a session of its own, with a mark in its environment that all
 its children inherit. Its record, a JSON file, says where it is and who it is: the process id alone
-would not do, since the system uses it again, so it counts only with its creation time. Stopping
-goes by record and by mark: what was started just before a kill -9, with no record written yet, is
-found all the same.
+would not do, since the system uses it again, so it counts only with the moment of its creation.
+Stopping goes by record and by mark: what was started just before a kill -9, with no record written
+yet, is found all the same.
 """
 
 import os
@@ -26,6 +26,8 @@ MARK = "TRAFFIC_SERVER"
 """Environment variable of a server and its children: its record's path without the suffix."""
 
 POLL_SECONDS = 0.05
+TICK_SECONDS = 0.01
+"""What the system counts a process' creation in."""
 KILL_SECONDS = 10.0
 ORPHAN_SECONDS = 2.0
 """What a child has at least when its leader used up the grace period."""
@@ -38,7 +40,7 @@ class Record(BaseModel):
 
     name: str
     pid: int
-    create_time: float
+    boot_seconds: float
     port: int
     endpoint: str
     command: tuple[str, ...]
@@ -79,7 +81,7 @@ def spawn(launch: Launch, settings: Settings, *, name: str, port: int, endpoint:
     record = Record(
         name=name,
         pid=pid,
-        create_time=psutil.Process(pid).create_time(),
+        boot_seconds=boot_seconds(psutil.Process(pid)),
         port=port,
         endpoint=endpoint,
         command=launch.command,
@@ -106,11 +108,22 @@ def records(run: Path) -> dict[str, Record]:
     return found
 
 
+def boot_seconds(process: psutil.Process) -> float:
+    """Seconds from the machine's boot to a process' creation.
+
+    Its time of creation would not do: it moves when the machine's clock is set.
+
+    Raises:
+        psutil.Error: there is no such process.
+    """
+    return process.create_time() - psutil.boot_time()
+
+
 def leader(record: Record) -> psutil.Process | None:
     """Return the recorded process if it is alive and still the same one."""
     try:
         process = psutil.Process(record.pid)
-        is_same = abs(process.create_time() - record.create_time) < 0.01
+        is_same = abs(boot_seconds(process) - record.boot_seconds) < TICK_SECONDS
     except psutil.Error:
         return None
     return process if is_same and _lives(process) else None

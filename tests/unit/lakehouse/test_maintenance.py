@@ -87,25 +87,25 @@ def replaced_named(lake: Lake, name: str) -> int:
     return len(pq.read_table(newest)["remove"].drop_null())
 
 
-@pytest.mark.parametrize("hours", [0, 1])
-def test_checkpoints_name_replaced_files_for_some_hours(
-    hasty: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+@pytest.mark.parametrize("minutes", [0, 20])
+def test_checkpoints_name_replaced_files_for_some_minutes(
+    hasty: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
-    monkeypatch.setattr(tables, "HOURS_TO_VACUUM", hours)
+    monkeypatch.setattr(tables, "MINUTES_TO_VACUUM", minutes)
     silver = hasty.table(SILVER)
     for number in range(13):
         silver.merge(table(hasty, SILVER, [metric("s:a", 0, revision=number)]), NOTE)
     maintain(hasty, tmp_path / "none", now())
     assert len(list(hasty.folder(SILVER).glob("*/*.parquet"))) <= 1
     silver.checkpoint()
-    assert (replaced_named(hasty, SILVER) > 0) == (hours > 0)
+    assert (replaced_named(hasty, SILVER) > 0) == (minutes > 0)
 
 
 def test_an_older_table_is_configured_once(
     hasty: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silver = hasty.table(SILVER)
-    monkeypatch.setattr(tables, "HOURS_TO_VACUUM", 5)
+    monkeypatch.setattr(tables, "MINUTES_TO_VACUUM", 5)
     for _ in range(2):
         maintain(Lake(hasty.root, hasty.specs), tmp_path / "none", now())
         assert silver.refresh() == 1

@@ -60,7 +60,7 @@ def test_what_a_server_prints_is_logged_and_the_last_log_is_kept(settings: Setti
 def test_a_process_id_used_again_is_not_the_server(settings: Settings) -> None:
     settings.run.mkdir()
     me = process.Record(
-        name="one", pid=os.getpid(), create_time=psutil.Process().create_time() - 60,
+        name="one", pid=os.getpid(), boot_seconds=process.boot_seconds(psutil.Process()) - 60,
         port=1, endpoint="nowhere", command=("x",), started_at=datetime.now(UTC),
     )  # fmt: skip
     (settings.run / "one.json").write_text(me.model_dump_json())
@@ -68,6 +68,16 @@ def test_a_process_id_used_again_is_not_the_server(settings: Settings) -> None:
     assert process.members(settings.run) == {}
     process.stop(settings.run, ["one"])  # and we live on
     assert process.records(settings.run) == {}
+
+
+def test_a_server_stays_itself_when_the_clock_is_set(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = start(settings)
+    booted = psutil.boot_time()
+    monkeypatch.setattr("psutil._psplatform.boot_time", lambda: booted - 3600)  # as /proc tells it
+    assert psutil.Process(record.pid).create_time() < record.started_at.timestamp() - 3000
+    assert process.leader(record) is not None
 
 
 def test_stopping_ends_children_that_outlive_their_parent(settings: Settings) -> None:
