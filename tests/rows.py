@@ -51,7 +51,8 @@ def metric(segment_id: str, seconds: float, **other: Any) -> dict[str, Any]:
     return {
         **numbers, **speeds, "segment_id": segment_id, "source": "s", "window_seconds": 300,
         "window_start": start, "window_end": start + timedelta(seconds=size),
-        "window_date": start.date(), "event_count": 1, "observation_count": 1,
+        "window_date": start.date(), "local_date": start.date(), "local_hour": start.hour,
+        "event_count": 1, "observation_count": 1,
         "travel_time_index": 2.0, "delay_s": 40.0, "congestion_level": "heavy",
         "is_congested": True, "completeness_ratio": 0.2, "detector_health": [], "anomalies": [],
         "is_final": False, "revision": 0, "kafka_timestamp_max": start, "committed_at": start,

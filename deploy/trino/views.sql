@@ -135,26 +135,19 @@ COMMENT ON COLUMN gold.current_congestion.scored_at IS 'When the score was made 
 
 
 CREATE OR REPLACE VIEW gold.delay_by_road COMMENT 'Delay against free flow on each segment and local day.' AS
-WITH hourly AS (
+WITH daily AS (
   SELECT
-    segment_id, date_trunc('hour', window_start) AS hour_start, count(delay_s) AS window_count,
-    sum(delay_s) AS delay_s_sum, max(delay_s) AS delay_s_max,
-    sum(vehicle_delay_h) AS vehicle_delay_h_sum
+    segment_id, local_date, count(*) AS window_count, avg(delay_s) AS delay_s_mean,
+    max(delay_s) AS delay_s_max, sum(vehicle_delay_h) AS vehicle_delay_h_total
   FROM silver.segment_metric
   WHERE window_seconds = 300 AND delay_s IS NOT NULL
-  GROUP BY segment_id, date_trunc('hour', window_start)
+  GROUP BY segment_id, local_date
 )
 SELECT
-  segment.source, segment.segment_id, segment.name AS road,
-  CAST(at_timezone(hour_start, segment.time_zone) AS DATE) AS local_date, segment.length_m,
-  sum(window_count) AS window_count,
-  sum(delay_s_sum) / sum(window_count) AS delay_s_mean,
-  sum(delay_s_sum) / sum(window_count) / nullif(segment.length_m, 0) * 1000 AS delay_s_per_km,
-  max(delay_s_max) AS delay_s_max, sum(vehicle_delay_h_sum) AS vehicle_delay_h_total
-FROM hourly JOIN silver.road_segment AS segment ON segment.segment_id = hourly.segment_id
-GROUP BY
-  segment.source, segment.segment_id, segment.name, segment.length_m,
-  CAST(at_timezone(hour_start, segment.time_zone) AS DATE);
+  segment.source, segment.segment_id, segment.name AS road, local_date, segment.length_m,
+  window_count, delay_s_mean, delay_s_mean / nullif(segment.length_m, 0) * 1000 AS delay_s_per_km,
+  delay_s_max, vehicle_delay_h_total
+FROM daily JOIN silver.road_segment AS segment ON segment.segment_id = daily.segment_id;
 COMMENT ON COLUMN gold.delay_by_road.source IS 'Source of the segment.';
 COMMENT ON COLUMN gold.delay_by_road.segment_id IS 'Road segment.';
 COMMENT ON COLUMN gold.delay_by_road.road IS 'Road name.';
@@ -168,28 +161,19 @@ COMMENT ON COLUMN gold.delay_by_road.vehicle_delay_h_total IS 'Delay of all coun
 
 
 CREATE OR REPLACE VIEW gold.hour_of_week_profile COMMENT 'How each segment usually runs at each hour of the week, in the city''s own time.' AS
-WITH hourly AS (
+WITH profile AS (
   SELECT
-    segment_id, date_trunc('hour', window_start) AS hour_start, count(*) AS window_count,
-    sum(speed_kmh_mean) AS speed_kmh_sum, count_if(is_congested) AS congested_count
+    segment_id, day_of_week(local_date) AS day_of_week, local_hour, count(*) AS window_count,
+    avg(speed_kmh_mean) AS speed_kmh_mean, count_if(is_congested) * 1e0 / count(*) AS congested_ratio
   FROM silver.segment_metric
   WHERE window_seconds = 300 AND speed_kmh_mean IS NOT NULL
-  GROUP BY segment_id, date_trunc('hour', window_start)
-), local AS (
-  SELECT
-    segment.source, segment.segment_id, segment.name, segment.free_flow_speed_kmh,
-    at_timezone(hour_start, segment.time_zone) AS hour_start,
-    window_count, speed_kmh_sum, congested_count
-  FROM hourly JOIN silver.road_segment AS segment ON segment.segment_id = hourly.segment_id
+  GROUP BY segment_id, day_of_week(local_date), local_hour
 )
 SELECT
-  source, segment_id, name AS road, day_of_week(hour_start) AS day_of_week,
-  hour(hour_start) AS hour_of_day, sum(window_count) AS window_count,
-  sum(speed_kmh_sum) / sum(window_count) AS speed_kmh_mean,
-  sum(speed_kmh_sum) / sum(window_count) / free_flow_speed_kmh AS speed_ratio_mean,
-  sum(congested_count) * 1e0 / sum(window_count) AS congested_ratio
-FROM local
-GROUP BY source, segment_id, name, free_flow_speed_kmh, day_of_week(hour_start), hour(hour_start);
+  segment.source, segment.segment_id, segment.name AS road, day_of_week,
+  CAST(local_hour AS bigint) AS hour_of_day, window_count, speed_kmh_mean,
+  speed_kmh_mean / segment.free_flow_speed_kmh AS speed_ratio_mean, congested_ratio
+FROM profile JOIN silver.road_segment AS segment ON segment.segment_id = profile.segment_id;
 COMMENT ON COLUMN gold.hour_of_week_profile.source IS 'Source of the segment.';
 COMMENT ON COLUMN gold.hour_of_week_profile.segment_id IS 'Road segment.';
 COMMENT ON COLUMN gold.hour_of_week_profile.road IS 'Road name.';
@@ -389,31 +373,31 @@ COMMENT ON COLUMN ops.freshness_by_hop.total_s_p95 IS 'Kafka timestamp to gold c
 
 CREATE OR REPLACE VIEW silver.segment_metric_believed COMMENT 'Rows of silver.segment_metric with those that a correction replaced, and when each was believed. What the stream said of a window that was open is there in its last form.' AS
 SELECT
-  segment_id, source, window_seconds, window_start, window_end, window_date, event_count,
-  observation_count, vehicle_count, speed_kmh_mean, speed_kmh_harmonic, speed_kmh_min,
-  speed_kmh_max, speed_kmh_stddev, speed_kmh_p15, speed_kmh_p50, speed_kmh_p85,
-  occupancy_ratio_mean, travel_time_s_mean, travel_time_index, delay_s, vehicle_delay_h,
-  congestion_level, is_congested, completeness_ratio, detector_health, anomalies, is_final,
-  revision, kafka_timestamp_max, committed_at,
+  segment_id, source, window_seconds, window_start, window_end, window_date, local_date,
+  local_hour, event_count, observation_count, vehicle_count, speed_kmh_mean,
+  speed_kmh_harmonic, speed_kmh_min, speed_kmh_max, speed_kmh_stddev, speed_kmh_p15,
+  speed_kmh_p50, speed_kmh_p85, occupancy_ratio_mean, travel_time_s_mean, travel_time_index,
+  delay_s, vehicle_delay_h, congestion_level, is_congested, completeness_ratio,
+  detector_health, anomalies, is_final, revision, kafka_timestamp_max, committed_at,
   committed_at AS believed_from,
   lead(committed_at) OVER (
     PARTITION BY segment_id, window_seconds, window_start, window_date ORDER BY committed_at, revision
   ) AS believed_until
 FROM (
-  SELECT segment_id, source, window_seconds, window_start, window_end, window_date, event_count,
-  observation_count, vehicle_count, speed_kmh_mean, speed_kmh_harmonic, speed_kmh_min,
-  speed_kmh_max, speed_kmh_stddev, speed_kmh_p15, speed_kmh_p50, speed_kmh_p85,
-  occupancy_ratio_mean, travel_time_s_mean, travel_time_index, delay_s, vehicle_delay_h,
-  congestion_level, is_congested, completeness_ratio, detector_health, anomalies, is_final,
-  revision, kafka_timestamp_max, committed_at
+  SELECT segment_id, source, window_seconds, window_start, window_end, window_date, local_date,
+  local_hour, event_count, observation_count, vehicle_count, speed_kmh_mean,
+  speed_kmh_harmonic, speed_kmh_min, speed_kmh_max, speed_kmh_stddev, speed_kmh_p15,
+  speed_kmh_p50, speed_kmh_p85, occupancy_ratio_mean, travel_time_s_mean, travel_time_index,
+  delay_s, vehicle_delay_h, congestion_level, is_congested, completeness_ratio,
+  detector_health, anomalies, is_final, revision, kafka_timestamp_max, committed_at
   FROM silver.segment_metric
   UNION ALL
-  SELECT segment_id, source, window_seconds, window_start, window_end, window_date, event_count,
-  observation_count, vehicle_count, speed_kmh_mean, speed_kmh_harmonic, speed_kmh_min,
-  speed_kmh_max, speed_kmh_stddev, speed_kmh_p15, speed_kmh_p50, speed_kmh_p85,
-  occupancy_ratio_mean, travel_time_s_mean, travel_time_index, delay_s, vehicle_delay_h,
-  congestion_level, is_congested, completeness_ratio, detector_health, anomalies, is_final,
-  revision, kafka_timestamp_max, committed_at
+  SELECT segment_id, source, window_seconds, window_start, window_end, window_date, local_date,
+  local_hour, event_count, observation_count, vehicle_count, speed_kmh_mean,
+  speed_kmh_harmonic, speed_kmh_min, speed_kmh_max, speed_kmh_stddev, speed_kmh_p15,
+  speed_kmh_p50, speed_kmh_p85, occupancy_ratio_mean, travel_time_s_mean, travel_time_index,
+  delay_s, vehicle_delay_h, congestion_level, is_congested, completeness_ratio,
+  detector_health, anomalies, is_final, revision, kafka_timestamp_max, committed_at
   FROM silver.segment_metric_history
 );
 COMMENT ON COLUMN silver.segment_metric_believed.segment_id IS 'Road segment.';
@@ -422,6 +406,8 @@ COMMENT ON COLUMN silver.segment_metric_believed.window_seconds IS 'Length of th
 COMMENT ON COLUMN silver.segment_metric_believed.window_start IS 'First moment of the window (UTC, included).';
 COMMENT ON COLUMN silver.segment_metric_believed.window_end IS 'First moment after the window (UTC, excluded).';
 COMMENT ON COLUMN silver.segment_metric_believed.window_date IS 'Day of window_start (UTC).';
+COMMENT ON COLUMN silver.segment_metric_believed.local_date IS 'Day of window_start in the city''s zone.';
+COMMENT ON COLUMN silver.segment_metric_believed.local_hour IS 'Hour of window_start in the city''s zone, 0 to 23.';
 COMMENT ON COLUMN silver.segment_metric_believed.event_count IS 'Distinct accepted events. [events]';
 COMMENT ON COLUMN silver.segment_metric_believed.observation_count IS 'Events with status ok. [events]';
 COMMENT ON COLUMN silver.segment_metric_believed.vehicle_count IS 'Vehicles counted; null where the source does not count. [vehicles]';

@@ -135,7 +135,7 @@ def expected_metric(specs: Specs, day: date) -> str:
             FROM summed LEFT JOIN ends USING ({GROUP})
         )
         SELECT rows.*, road.source, road.length_m, road.free_flow_speed_kmh, road.interval_seconds,
-            make_timestamptz(start_micros) AS window_start,
+            road.time_zone, make_timestamptz(start_micros) AS window_start,
             window_start + to_seconds(window_seconds) AS window_end,
             DATE '{day}' AS window_date,
             {derived},

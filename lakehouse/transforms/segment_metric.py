@@ -14,7 +14,9 @@ from specs.loader import Specs
 from specs.ml import Label
 from specs.transforms import CongestionLevel, FlagRule
 
-SEGMENT_COLUMNS = ("segment_id", "source", "length_m", "free_flow_speed_kmh", "interval_seconds")
+SEGMENT_COLUMNS = (
+    "segment_id", "source", "length_m", "free_flow_speed_kmh", "interval_seconds", "time_zone",
+)  # fmt: skip
 
 
 def _level(levels: Sequence[CongestionLevel]) -> str:

@@ -171,6 +171,7 @@ SILVER_VALUES = {
     "congestion_level": "'unknown'", "is_congested": "NOT is_congested",
     "completeness_ratio": "1.0", "detector_health": "['too_high']",
     "anomalies": "['standstill']", "source": "'nyc_dot'",
+    "local_date": "local_date + 1", "local_hour": "local_hour + 1",
     "kafka_timestamp_max": NEXT.format("kafka_timestamp_max"),
 }  # fmt: skip
 SILVER_FAULTS: dict[str, tuple[Plant, str]] = {

@@ -1,6 +1,6 @@
 """Sums of a window to speeds, delays, levels and flags; the numbers are worked by hand."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +56,32 @@ def test_a_window_of_two_readings() -> None:
     assert [row.pop(f"speed_kmh_{p}") for p in ("p15", "p50", "p85")] == [34.5, 45.0, 55.5]
     assert row == {
         "segment_id": "s:a", "source": "s", "window_seconds": 300, "window_start": after(0),
-        "window_end": after(300), "window_date": date(2018, 3, 5), "event_count": 3,
-        "observation_count": 2, "vehicle_count": 4, "speed_kmh_mean": 45.0,
+        "window_end": after(300), "window_date": date(2018, 3, 5), "local_date": date(2018, 3, 5),
+        "local_hour": 0, "event_count": 3, "observation_count": 2, "vehicle_count": 4,
+        "speed_kmh_mean": 45.0,
         "speed_kmh_min": 30.0, "speed_kmh_max": 60.0, "speed_kmh_stddev": 15.0,
         "occupancy_ratio_mean": 0.2, "travel_time_s_mean": 90.0, "congestion_level": "heavy",
         "is_congested": True, "completeness_ratio": 0.4, "detector_health": ["insufficient_data"],
         "anomalies": [], "is_final": False, "revision": 0, "kafka_timestamp_max": after(1),
         "committed_at": AT,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("start", "day", "hour"),
+    [
+        ("2018-03-11T04:59", 10, 23),
+        ("2018-03-11T05:00", 11, 0),
+        ("2018-03-11T06:59", 11, 1),
+        ("2018-03-11T07:00", 11, 3),  # summer time has begun
+    ],
+)
+def test_day_and_hour_are_those_of_the_citys_clock_at_the_windows_start(
+    start: str, day: int, hour: int
+) -> None:
+    end = datetime.fromisoformat(f"{start}:00+00:00") + timedelta(minutes=5)
+    row = steady(45, road={"time_zone": "America/New_York"}, window_end=end)
+    assert (row["local_date"], row["local_hour"]) == (date(2018, 3, day), hour)
 
 
 def test_readings_without_a_count_weigh_the_same() -> None:
