@@ -124,6 +124,11 @@ def writer(folder: Place) -> str:
     return "stream/" + str(json.loads((folder / "metadata").read_text())["id"])
 
 
+def reconciler(folder: Place) -> str:
+    """Name under which silver keeps how far late readings of that stream were looked for."""
+    return f"reconcile/{writer(folder)}"
+
+
 def told(lake: Lake, folder: Place) -> Told | None:
     """How far silver and gold are; None before the first batch.
 

@@ -43,9 +43,9 @@ def drift_of(lake: Lake, model: "CongestionModel") -> dict[str, float]:
     rows = _newest(lake)
     if not rows.num_rows:
         return {}
-    observations = Observations.of(
-        rows, lake.table(SEGMENTS).read(), replace(lake.specs, ml=model.spec)
-    )
+    segments = lake.table(SEGMENTS)
+    segments.refresh()
+    observations = Observations.of(rows, segments.read(), replace(lake.specs, ml=model.spec))
     grid = observations.seen
     cells = grid.rows(grid.primary(rows))
     cells = cells[cells.window >= int(grid.windows[0]) + model.spec.history_windows]

@@ -134,6 +134,7 @@ class SilverRecompute:
         spec = self._lake.specs.transforms
         last = part.end + timedelta(seconds=spec.longest_seconds)
         panes = self._bronze.read(start=part.start, end=last)
+        self._segments.refresh()  # after the readings, which may be of new ones
         aggregates = part.of(window_aggregate(panes, spec))
         rows = segment_metric(
             aggregates, self._segments.rows, self._lake.specs, watermark=watermark, at=now()
@@ -173,8 +174,9 @@ class GoldRecompute:
         Raises:
             GateFailed: a row breaks a rule; nothing of its day, or part of a day, was committed.
         """
-        chunks = asked.chunks(self._segments.rows.num_rows)
-        written = sum(self._recompute(part) for part in chunks)
+        chunks = [*asked.chunks(self._segments.rows.num_rows)]
+        # The latest first: a correction that ends early is owed by its own windows, the earliest.
+        written = sum(self._recompute(part) for part in reversed(chunks))
         self._publisher.flush()
         self._journal.write()
         return written
@@ -187,6 +189,7 @@ class GoldRecompute:
         silver.refresh()
         known = Range(part.start - history, part.end).window_starts()
         rows = silver.read(where=known & (pc.field("window_seconds") == seconds))
+        self._segments.refresh()
         asked = rows.filter(pc.greater_equal(rows["window_start"], part.start))
         if self._source is not None:  # the history of its neighbours stays
             asked = asked.filter(pc.equal(asked["source"], self._source))
@@ -199,7 +202,7 @@ class GoldRecompute:
             table = self._scores.table
             table.refresh()
             existing = table.read(where=part.window_starts())
-            written += _correct(self._lake, self._scores, made, existing, with_finality=True)
+            written += _correct(self._lake, self._scores, made, existing, of_silver=True)
         return written
 
     def _write_kpis(self, metrics: pa.Table, part: Range) -> int:
@@ -227,7 +230,7 @@ def _scored(model: "LoadedModel", grid: SpeedGrid, silver: pa.Table) -> pa.Table
 
 def _correct(
     lake: Lake, gated: GatedTable, made: pa.Table, existing: pa.Table,
-    *, with_finality: bool = False,
+    *, of_silver: bool = False,
 ) -> int:  # fmt: skip
     """Gate, commit and publish what differs from the ``existing`` rows; no row, no commit.
 
@@ -235,7 +238,7 @@ def _correct(
     nothing.
     """
     table = gated.table
-    rows = changed_rows(made, existing, table.spec, with_finality=with_finality)
+    rows = changed_rows(made, existing, table.spec, of_silver=of_silver)
     if not rows.num_rows:
         return 0
     note = Note(

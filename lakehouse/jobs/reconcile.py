@@ -17,14 +17,14 @@ from lakehouse.added_files import added_files
 from lakehouse.commit import Note, Step
 from lakehouse.delta_log import oldest_commit
 from lakehouse.jobs.bronze_panes import BRONZE
-from lakehouse.jobs.checkpoint import Told, told, writer
+from lakehouse.jobs.checkpoint import Told, reconciler, told
 from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompute
 from lakehouse.jobs.unscored import first_scored, unscored
 from lakehouse.jobs.windows import FAR_FUTURE
 from lakehouse.location import Place, parquet
 from lakehouse.sql import select
 from lakehouse.tables import Lake
-from specs.errors import Fenced
+from specs.errors import Fenced, Unavailable
 
 MICROSECOND = timedelta(microseconds=1)
 NONE = pa.schema(
@@ -73,9 +73,12 @@ def _as_old_as(lake: Lake, after: int, reached: Told, size: timedelta) -> pa.Tab
         bronze.refresh()
         parts.append(_starts(bronze.dataset(), wanted, size, oldest))
         after = oldest
-    for file in added_files(bronze.folder, after, reached.through):
-        if file.has_until("event_time", reached.watermark):
-            parts.append(_starts(parquet(file.path), wanted, size, file.version))
+    try:
+        for file in added_files(bronze.folder, after, reached.through):
+            if file.has_until("event_time", reached.watermark):
+                parts.append(_starts(parquet(file.path), wanted, size, file.version))
+    except FileNotFoundError as error:
+        raise Unavailable(f"bronze's log was cleaned while it was read: {error}") from error
     return pa.concat_tables(parts) if parts else NONE
 
 
@@ -185,7 +188,7 @@ class Reconciler:
         reached = told(self._lake, self._checkpoint)
         if reached is None:
             return 0
-        silver, name = self._lake.table(SILVER), f"reconcile/{writer(self._checkpoint)}"
+        silver, name = self._lake.table(SILVER), reconciler(self._checkpoint)
         silver.refresh()
         before = silver.progress(name)
         found = late(self._lake, -1 if before is None else before, reached, with_open=with_open)
@@ -203,21 +206,31 @@ class Reconciler:
         """Bring every window that holds one of ``starts`` up to bronze, then what looks back."""
         if not starts:
             return 0
-        spec = self._lake.specs.transforms
+        spec, scored_until = self._lake.specs.transforms, self._scored_until
         size = timedelta(seconds=spec.primary.size_seconds)
         longest = timedelta(seconds=spec.longest_seconds)
         silver = self._silver()
+        self._scored_until = None  # if gold is not reached, it is owed whatever silver has by then
         written = sum(
             silver.recompute(part)
             for part in touched_ranges(starts, before=longest - size, after=size)
         )
-        reach, gold = size * (self._lake.specs.ml.history_windows + 1), self._gold()
-        for part in touched_ranges(starts, before=timedelta(0), after=reach):
-            gold.recompute(part)
+        self._follow(starts, self._gold())
+        self._scored_until = scored_until
         return written
 
+    def _follow(self, starts: list[datetime], gold: GoldRecompute) -> None:
+        """Make scores and KPIs of these primary windows anew, and of those that look back."""
+        spec = self._lake.specs
+        reach = spec.transforms.primary.size_seconds * (spec.ml.history_windows + 1)
+        for part in touched_ranges(starts, before=timedelta(0), after=timedelta(seconds=reach)):
+            gold.recompute(part)
+
     def _score(self, until: datetime | None) -> None:
-        """Score the windows that ended up to ``until``, None for all, and have no score."""
+        """Score the windows that ended up to ``until``, None for all, and have no score.
+
+        Nor have those whose correction has reached silver alone.
+        """
         since = self._scored_until or first_scored(self._lake)
         if since is None:
             return
@@ -227,7 +240,6 @@ class Reconciler:
             gold = self._gold()
             if not gold.has_model:
                 return
-            for part in touched_ranges(starts, before=timedelta(0), after=size):
-                gold.recompute(part)
+            self._follow(starts, gold)
         if until is not None:
             self._scored_until = max(since, until - size)  # the window that holds it is open

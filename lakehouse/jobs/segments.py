@@ -12,8 +12,9 @@ class Segments:
     """All road segments, without their shapes."""
 
     def __init__(self, lake: Lake) -> None:
-        """Read the table once."""
+        """Read the table as it is now."""
         self._table = lake.table("silver.road_segment")
+        self._table.refresh()
         self._read()
 
     def _read(self) -> None:

@@ -1,4 +1,4 @@
-"""Windows without a score: the registry was down while the stream went on."""
+"""Windows without a score: the registry was down, or a correction ended before gold had its."""
 
 from datetime import datetime
 
@@ -21,7 +21,7 @@ def first_scored(lake: Lake) -> datetime | None:
 def unscored(lake: Lake, since: datetime, until: datetime | None) -> list[datetime]:
     """Starts of the primary windows that a segment has no score of, in order.
 
-    A final window is owed a final score.
+    A final window is owed a final score, and a corrected one a score of what it says now.
 
     Args:
         lake: the tables.
@@ -34,7 +34,7 @@ def unscored(lake: Lake, since: datetime, until: datetime | None) -> list[dateti
     asked = from_there & (pc.field("window_seconds") == seconds)
     if until is not None:
         asked = asked & pc.field("is_final") & (pc.field("window_end") <= until)
-    columns = ["segment_id", "window_start", "is_final"]
+    columns = ["segment_id", "window_start", "is_final", "revision"]
     silver, scores = lake.table(SILVER), lake.table(SCORES)
     silver.refresh()
     scores.refresh()
@@ -43,7 +43,7 @@ def unscored(lake: Lake, since: datetime, until: datetime | None) -> list[dateti
     query = """
         SELECT DISTINCT window_start FROM windows ANTI JOIN scored
         ON windows.segment_id = scored.segment_id AND windows.window_start = scored.window_start
-            AND scored.is_final >= windows.is_final
+            AND scored.is_final >= windows.is_final AND scored.revision = windows.revision
         ORDER BY window_start
     """
     starts: list[datetime] = select(query, windows=windows, scored=scored)[

@@ -18,7 +18,7 @@ def compared_columns(table: TableSpec) -> list[str]:
 
 
 def changed_rows(
-    recomputed: pa.Table, existing: pa.Table, table: TableSpec, *, with_finality: bool = False
+    recomputed: pa.Table, existing: pa.Table, table: TableSpec, *, of_silver: bool = False
 ) -> pa.Table:
     """Rows of ``recomputed`` that ``existing`` lacks or has otherwise.
 
@@ -26,24 +26,26 @@ def changed_rows(
         recomputed: rows of ``table``, no key twice.
         existing: rows of ``table`` as committed.
         table: names the key and the columns that count.
-        with_finality: a row that is final now and was not counts, too; it keeps its revision.
+        of_silver: each row stands on one of silver and has its finality and revision; one that
+            is final now and was not, or stands on another revision, counts too.
 
     Returns:
-        Rows in the schema of ``table``. Where it has a ``revision``, that is one more than the
-        committed row's, and as recomputed for a new row.
+        Rows in the schema of ``table``. A ``revision`` of its own is one more than the committed
+        row's, and as recomputed for a new row.
     """
     schema = arrow_schema(table)
     differs = " OR ".join(f"new.{c} IS DISTINCT FROM old.{c}" for c in compared_columns(table))
+    if of_silver:
+        differs += " OR new.is_final AND NOT old.is_final OR new.revision != old.revision"
     columns = ", ".join(
-        f"CAST(coalesce(old.revision + ({differs})::INTEGER, new.revision) AS INTEGER) AS revision"
-        if name == "revision" else f"new.{name}"
+        "CAST(coalesce(old.revision + 1, new.revision) AS INTEGER) AS revision"
+        if name == "revision" and not of_silver else f"new.{name}"
         for name in schema.names
     )  # fmt: skip
     match = " AND ".join(f"new.{name} = old.{name}" for name in table.key)
     query = f"""
         SELECT {columns} FROM recomputed AS new LEFT JOIN existing AS old ON {match}
         WHERE old.{table.key[0]} IS NULL OR {differs}
-            {"OR new.is_final AND NOT old.is_final" if with_finality else ""}
         ORDER BY {", ".join(f"new.{name}" for name in table.key)}
     """
     return select(query, recomputed=recomputed, existing=existing).cast(schema)

@@ -12,6 +12,7 @@ from lakehouse.jobs.checkpoint import Told
 from lakehouse.jobs.recompute import GoldRecompute, Range, SilverRecompute
 from lakehouse.jobs.reconcile import Late, Reconciler, late, touched_ranges, uncounted
 from lakehouse.tables import Lake
+from specs.errors import Unavailable
 from tests.rows import after, metric, reading, table
 from tests.unit.lakehouse.test_checkpoint import finish, plan
 
@@ -176,13 +177,15 @@ class Gold(GoldRecompute):
 
     def __init__(self) -> None:
         self.asked: list[Range] = []
-        self.is_up = True
+        self.is_up, self.is_away = True, False
 
     @property
     def has_model(self) -> bool:
         return self.is_up
 
     def recompute(self, asked: Range) -> int:
+        if self.is_away:
+            raise Unavailable("the commits kept conflicting")
         self.asked.append(asked)
         return 0
 
@@ -240,10 +243,41 @@ def test_every_window_that_holds_a_late_reading_is_recomputed_and_what_looks_bac
     Streamed(lake, tmp_path).batch(watermark=3300)
     reconciler = Reconciler(lake, tmp_path, lambda: silver, lambda: gold)
     assert reconciler.reconcile() == 1
-    # The 15-minute windows from 600 on hold it, and features look that many windows back.
-    looking_back = lake.specs.ml.history_windows * 300
-    assert silver.asked == [Range(after(600), after(1500))]
-    assert gold.asked == [Range(after(1200), after(1200 + 300 + looking_back))]
+    assert silver.asked == [Range(after(600), after(1500))]  # the 15-minute windows that hold it
+    assert gold.asked == [looking_back_at(lake, 1200)]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_gold_follows_a_correction_that_ended_once_silver_had_it(
+    lake: Lake, tmp_path: Path, is_restarted: bool
+) -> None:
+    class Correcting(Silver):
+        def recompute(self, asked: Range) -> int:
+            stream(lake, metric("s:a", 300, event_count=2, revision=1, is_final=True))
+            return super().recompute(asked)
+
+    silver, gold = Correcting(), Gold()
+    stream(lake, *(metric("s:a", start, is_final=True) for start in (0, 300, 600)))
+    for start in (0, 300, 600):
+        score(lake, start)
+    land(lake, *(reading(start, start) for start in (0, 300, 600)))
+    streamed = Streamed(lake, tmp_path)
+    streamed.batch(watermark=900)
+    reconciler = Reconciler(lake, tmp_path, lambda: silver, lambda: gold)
+    reconciler.reconcile()
+    land(lake, reading(1, 310))
+    streamed.batch(watermark=900)
+    gold.is_away = True
+    with pytest.raises(Unavailable):
+        reconciler.reconcile()
+    gold.is_away = False
+    if is_restarted:
+        reconciler = Reconciler(lake, tmp_path, lambda: silver, lambda: gold)
+    assert reconciler.reconcile() == 0
+    assert gold.asked == [looking_back_at(lake, 300)]
+    score(lake, 300, revision=1)
+    reconciler.reconcile()
+    assert len(gold.asked) == 1
 
 
 def test_a_check_goes_on_where_the_last_one_ended_also_after_a_restart(
@@ -291,12 +325,12 @@ def test_windows_that_no_model_scored_are_scored_once_there_is_one(
     assert gold.asked == []
     gold.is_up = True
     reconciler.reconcile()
-    assert gold.asked == [Range(after(600), after(900))]  # 1200 is still open
+    assert gold.asked == [looking_back_at(lake, 600)]  # 1200 is still open
     score(lake, 600)
     reconciler.reconcile()
     assert len(gold.asked) == 1
     reconciler.reconcile(with_open=True)
-    assert gold.asked[1:] == [Range(after(1200), after(1500))]
+    assert gold.asked[1:] == [looking_back_at(lake, 1200)]
 
 
 def test_a_window_that_was_open_at_the_last_look_is_scored_once_it_is_final(
@@ -315,16 +349,21 @@ def test_a_window_that_was_open_at_the_last_look_is_scored_once_it_is_final(
     land(lake, reading(2, 1200))
     streamed.batch(watermark=600)
     reconciler.reconcile()
-    assert gold.asked == [Range(after(300), after(600))]
+    assert gold.asked == [looking_back_at(lake, 300)]
 
 
-def score(lake: Lake, seconds: float) -> None:
+def looking_back_at(lake: Lake, seconds: float) -> Range:
+    """The window that starts then, and those whose features look back at it."""
+    return Range(after(seconds), after(seconds + 300 * (1 + lake.specs.ml.history_windows)))
+
+
+def score(lake: Lake, seconds: float, revision: int = 0) -> None:
     """A score of segment s:a's window that starts then."""
     start = after(seconds)
     row = {
         "segment_id": "s:a", "source": "s", "window_start": start, "window_date": start.date(),
         "horizon_minutes": 15, "target_start": start + 15 * MINUTES, "is_final": True,
         "congestion_probability": 0.5, "speed_kmh_predicted": 45.0, "model_name": "congestion",
-        "model_version": 1, "revision": 0, "kafka_timestamp_max": start, "scored_at": start,
+        "model_version": 1, "revision": revision, "kafka_timestamp_max": start, "scored_at": start,
     }  # fmt: skip
     lake.table(SCORES).merge(table(lake, SCORES, [row]), NOTE)

@@ -43,11 +43,20 @@ def test_stamps_revision_and_finality_alone_are_no_change(difference: dict[str, 
     assert changed([metric("s:a", 0, **difference)], [metric("s:a", 0)]) == []
 
 
-def test_a_row_that_has_become_final_counts_where_it_is_asked_for() -> None:
-    rows = [metric("s:a", 0, revision=4, is_final=is_final) for is_final in (False, True)]
-    before, now = (pa.Table.from_pylist([row], schema=arrow_schema(TABLE)) for row in rows)
-    assert changed_rows(now, before, TABLE, with_finality=True).to_pylist() == [rows[1]]
-    assert changed_rows(before, now, TABLE, with_finality=True).num_rows == 0
+def test_what_stands_on_a_row_of_silver_follows_its_finality_and_revision() -> None:
+    open_row, final = (
+        metric("s:a", 0, revision=4, is_final=is_final) for is_final in (False, True)
+    )
+    corrected, other = final | {"revision": 5}, final | {"event_count": 2}
+
+    def following(now: dict[str, Any], before: dict[str, Any]) -> list[Any]:
+        rows = (pa.Table.from_pylist([row], schema=arrow_schema(TABLE)) for row in (now, before))
+        return list(changed_rows(*rows, TABLE, of_silver=True).to_pylist())
+
+    assert following(final, open_row) == [final]
+    assert following(open_row, final) == []
+    assert following(corrected, final) == [corrected]
+    assert following(other, final) == [other]
 
 
 @pytest.mark.parametrize(
