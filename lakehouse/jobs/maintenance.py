@@ -8,14 +8,14 @@ from deltalake.exceptions import DeltaError
 
 from lakehouse.commit import Note
 from lakehouse.delta_log import LOG, log_files
-from lakehouse.jobs.checkpoint import read_through
+from lakehouse.jobs.checkpoint import read_through, reconciler
 from lakehouse.journal import now as clock
 from lakehouse.ledger import brought_forward, project, writer
 from lakehouse.location import Place, has_gap
 from lakehouse.tables import COMMITS_PER_CHECKPOINT, Lake, LakeTable
 from specs.errors import Unavailable
 
-BRONZE, LEDGER = "bronze.traffic_event", "ops.ledger"
+BRONZE, SILVER, LEDGER = "bronze.traffic_event", "silver.segment_metric", "ops.ledger"
 MAINTAIN = "maintain"
 """What its commits call it."""
 
@@ -81,8 +81,10 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Place, now: datetime) ->
         done = replace(done, postponed=str(hindrance).splitlines()[0])
     if done.compacted or _is_checkpoint_due(table):
         table.checkpoint()
-    read, before = _read_through(table, checkpoint), now - timedelta(minutes=rules.log_minutes)
-    cleaned = table.clean_log(before, min(read, _noted_through(lake, table)))
+    read = _read_through(lake, table, checkpoint)
+    log_begins = now - timedelta(minutes=rules.log_minutes)
+    opened = max(read - 1, 0)  # a stream that stands inside a version starts from the one before
+    cleaned = table.clean_log(log_begins, min(opened, _noted_through(lake, table)))
     vacuum_begins = max(now, clock()) + MOMENT
     if _has_read_since(table, read, vacuum_begins - timedelta(hours=rules.replaced_file_hours)):
         vacuumed = table.vacuum(rules.replaced_file_hours)
@@ -126,9 +128,20 @@ def _noted_through(lake: Lake, table: LakeTable) -> int:
     return ledger.progress(writer(name)) or 0
 
 
-def _read_through(table: LakeTable, checkpoint: Place) -> int:
-    """Last version whose rows nobody has still to read one commit after the other."""
-    return max(read_through(checkpoint), 0) if table.spec.table == BRONZE else table.version
+def _read_through(lake: Lake, table: LakeTable, checkpoint: Place) -> int:
+    """Last version whose rows nobody has still to read one commit after the other.
+
+    Of bronze these are the stream and, behind it, whoever looks for late readings.
+    """
+    if table.spec.table != BRONZE:
+        return table.version
+    looked = None
+    if (checkpoint / "metadata").exists():
+        silver = lake.table(SILVER)
+        silver.refresh()
+        looked = silver.progress(reconciler(checkpoint))
+    read = read_through(checkpoint)
+    return max(read if looked is None else min(read, looked), 0)
 
 
 def _has_read_since(table: LakeTable, version: int, moment: datetime) -> bool:

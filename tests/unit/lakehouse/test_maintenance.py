@@ -165,12 +165,33 @@ def test_what_the_stream_has_not_read_stays(hasty: Lake, tmp_path: Path) -> None
             for path in hasty.folder(BRONZE).rglob("*.parquet")}  # fmt: skip
     assert files <= here
     kept = {file.version for file in log_files(hasty.folder(BRONZE)) if file.is_commit}
-    assert set(range(31, 61)) <= kept
+    assert set(range(30, 61)) <= kept
 
     upkeep = of(maintain(hasty, has_read(folder, bronze.refresh()), now()), BRONZE)
     assert upkeep.vacuumed_files == 60
     assert upkeep.cleaned_log_files > 0
     assert hasty.table(BRONZE).read().num_rows == 60
+
+
+def test_commits_in_which_late_readings_were_not_looked_for_stay(
+    hasty: Lake, tmp_path: Path
+) -> None:
+    bronze, silver = hasty.table(BRONZE), hasty.table(SILVER)
+    for number in range(60):
+        bronze.append(table(hasty, BRONZE, [young(number)]), NOTE)
+    project(hasty, [BRONZE])
+    bronze.checkpoint()
+    age(hasty, BRONZE, 7200)
+    folder = has_read(tmp_path / "checkpoint", bronze.version)
+    (folder / "metadata").write_text('{"id":"aff0a8b1"}')
+    nothing = silver.schema.empty_table()
+    silver.append(nothing, NOTE, [Step("reconcile/stream/aff0a8b1", None, 30)])
+    maintain(hasty, folder, now())
+    kept = {file.version for file in log_files(hasty.folder(BRONZE)) if file.is_commit}
+    assert set(range(30, 61)) <= kept
+
+    silver.append(nothing, NOTE, [Step("reconcile/stream/aff0a8b1", 30, bronze.refresh())])
+    assert of(maintain(hasty, folder, now()), BRONZE).cleaned_log_files > 0
 
 
 def test_a_stream_that_stands_before_a_compaction_finds_its_files_when_it_starts_again(
