@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ from lakehouse.journal import Journal
 from lakehouse.kafka_access import Kafka
 from lakehouse.tables import Lake, LakeTable
 from quality.gate import Gate
+from specs.stored_text import is_text
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +92,7 @@ class Landing:
             Fenced: another lander has taken one of the partitions; bronze has nothing of it.
             Unavailable: Kafka does not take the dead letters.
         """
+        judged = self._unwritten(judged)
         gate = passed(self.gate, judged.accepted, self.journal)
         offsets = {str(p): f"{first}-{last}" for p, (first, last) in judged.progress.items()}
         dead_letters = self._write_dead(judged, offsets)
@@ -115,8 +118,8 @@ class Landing:
         self.journal.write_if_due()
 
     def _write_dead(self, judged: Judged, offsets: dict[str, str]) -> int:
-        """Write the dead letters that are not there yet; returns how many."""
-        dead = self._unwritten_dead(judged)
+        """Write the dead letters; returns how many."""
+        dead = judged.dead
         if not dead.num_rows:
             return 0
         self._dlq.send(dead)
@@ -139,16 +142,29 @@ class Landing:
             steps.append(Step(name, written, last if written is None else max(written, last)))
         return steps
 
-    def _unwritten_dead(self, judged: Judged) -> pa.Table:
-        """Dead letters past those that a crashed run had written before its rows."""
+    def _unwritten(self, judged: Judged) -> Judged:
+        """Without the records that a run which ended before its rows made dead letters of.
+
+        They stay dead letters whatever the verdict is by now: it may be another under new specs or
+        with new roads, and a replay lands what passes.
+        """
         written = {p: self._dead.progress(writer(self._topic, p)) for p in judged.progress}
         if all(last is None or last < judged.progress[p][0] for p, last in written.items()):
-            return judged.dead
-        rows = zip(
-            judged.dead["partition"].to_pylist(), judged.dead["offset"].to_pylist(), strict=True
+            return judged
+        first = min(first for first, _ in judged.progress.values())
+        found = self._dead.read(
+            columns=["partition", "offset"],
+            where=is_text("topic", self._topic) & (pc.field("offset") >= first),
         )
-        new = [offset > (-1 if written[p] is None else written[p]) for p, offset in rows]
-        return judged.dead.filter(pa.array(new, pa.bool_()))
+        places = set(_places(found))
+        accepted, dead = (
+            pa.array([place not in places for place in _places(rows)], pa.bool_())
+            for rows in (judged.accepted, judged.dead)
+        )
+        return replace(
+            judged, accepted=judged.accepted.filter(accepted), dead=judged.dead.filter(dead),
+            dead_places=tuple(compress(judged.dead_places, dead.to_pylist())),
+        )  # fmt: skip
 
     def _note(self, verdicts: dict[str, int], offsets: dict[str, str]) -> Note:
         return Note(job="land", spec_version=self._version, verdicts=verdicts, offsets=offsets)
@@ -160,6 +176,11 @@ def _sent(rows: pa.Table) -> tuple[int, int] | None:
         return None
     found = pc.min_max(rows["kafka_timestamp"].cast(pa.int64())).as_py()
     return found["min"] // 1000, found["max"] // 1000
+
+
+def _places(rows: pa.Table) -> Iterator[tuple[int, int]]:
+    """Partition and offset of each row."""
+    return zip(rows["partition"].to_pylist(), rows["offset"].to_pylist(), strict=True)
 
 
 def _by_rule(dead: pa.Table) -> dict[str, int]:

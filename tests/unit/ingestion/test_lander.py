@@ -3,24 +3,30 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from confluent_kafka import Producer
 
 from ingestion.city import simulated_city
+from ingestion.decode import Record
 from ingestion.disturbance import Disturbance, disturb
+from ingestion.judge import Judge
 from ingestion.lander import Lander, LandingPace
-from ingestion.landing import writer
+from ingestion.landing import Landing, writer
 from ingestion.registration import register_segments
 from ingestion.simulator import Simulation
 from lakehouse.commit import Note, Step
 from lakehouse.tables import Lake
 from specs.loader import load_specs
+from tests.stack.city import messages
 
 pytestmark = pytest.mark.slow
 
 SPECS = load_specs()
-TOPIC, BRONZE = SPECS.topics["traffic_event"], "bronze.traffic_event"
+TOPIC, BRONZE, DEAD = SPECS.topics["traffic_event"], "bronze.traffic_event", "bronze.dead_letter"
 RECORDS, A_BATCH = 400, 100
 PACE = LandingPace(A_BATCH, 0.2)
 
@@ -82,6 +88,26 @@ def test_a_lander_that_is_overtaken_drops_what_it_has_fetched_and_goes_on_behind
     lander.close()
     assert offsets(tables) == [*ours, *range(reached + 31, RECORDS)]
     assert lander.landed.rows == RECORDS - 30
+
+
+@pytest.mark.parametrize("has_roads", [True, False])
+def test_what_an_ended_run_made_dead_letters_of_stays_that_and_the_rest_is_judged_anew(
+    kafka: str, tmp_path: Path, has_roads: bool
+) -> None:
+    tables, at = lake(tmp_path), datetime.now(UTC)
+    roads = tables.table("silver.road_segment").read(columns=["segment_id", "source"])
+    records = cast("list[Record]", [m for m in messages(kafka, TOPIC.topic) if m.offset() < 10])
+    accepting, refusing = (
+        Judge(SPECS).judge(records, known, at) for known in (roads, roads.slice(0, 0))
+    )
+    dead = tables.table(DEAD)
+    written = refusing.dead.filter(pc.is_in(refusing.dead["offset"], pa.array([2, 3])))
+    dead.append(written, Note("land", SPECS.version), [Step(writer(TOPIC.topic, 0), None, 9)])
+    landing = Landing(tables, kafka)
+    landing.commit(accepting if has_roads else refusing, {0: None}, 0.0)
+    dead.refresh()
+    assert sorted(dead.read()["offset"].to_pylist()) == ([2, 3] if has_roads else [*range(10)])
+    assert offsets(tables) == ([0, 1, *range(4, 10)] if has_roads else [])
 
 
 def test_a_batch_that_is_refused_ends_the_run_and_lands_nothing_after_it(
