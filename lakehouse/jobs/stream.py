@@ -277,7 +277,8 @@ class Stream:
         if finished is None:
             return
         lacking = told is None or told < finished
-        self._windows.read_anew(min(told or 0, finished), finished, tell=lacking)
+        left = None if told is None else min(told, finished)
+        self._windows.read_anew(left, finished, tell=lacking)
         if lacking:
             failpoint("stream.taking_up")
             self._bring(None, span(self._checkpoint, finished), finished)
@@ -353,11 +354,13 @@ class Stream:
         return any(note is not None and note["job"] == CORRECTION for note in notes)
 
     def _opened(self, told: int | None, finished: int | None) -> pa.Table:
-        """Windows that are not final, or became so in batches from ``told`` on to ``finished``."""
-        where, end = ~pc.field("is_final"), pc.field("window_end")
-        if told is not None and finished is not None and told < finished:
-            before, reached = (span(self._checkpoint, one).watermark for one in (told, finished))
-            where = where | ((end > before) & (end <= reached))
+        """Windows that are not final, or that batch ``told``, else ``finished``, left open.
+
+        Some of these a correction that was ahead of the stream has made final.
+        """
+        where, stands = ~pc.field("is_final"), finished if told is None else told
+        if stands is not None:
+            where = where | (pc.field("window_end") > span(self._checkpoint, stands).watermark)
         self.silver.table.refresh()
         return self.silver.table.read(where=where)
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.jobs.batch_note import EPOCH
 from lakehouse.jobs.checkpoint import Position, position, span
 from lakehouse.jobs.parts import SEGMENT, Parts, joined, of_others, of_segments, parts
 from lakehouse.location import Place
@@ -34,15 +35,15 @@ class Windows:
         self._parts: Parts = {}
         self._all_past: datetime | None = None
 
-    def read_anew(self, left: int, through: int, *, tell: bool) -> None:
+    def read_anew(self, left: int | None, through: int, *, tell: bool) -> None:
         """Sum up bronze as the stream has read it; the late readings in it count now.
 
         Args:
-            left: panes are read that windows may hold which this batch left open.
+            left: panes are read that windows may hold which this batch left open; None for all.
             through: the last batch whose readings count.
             tell: with the next batch, `changed` gives all of these windows.
         """
-        watermark = span(self._checkpoint, left).watermark
+        watermark = EPOCH if left is None else span(self._checkpoint, left).watermark
         self._all_past = watermark if tell else None
         start = self._first_pane_end(watermark) - timedelta(seconds=self._spec.pane_seconds)
         panes = self._read_panes(start=start, reached=position(self._checkpoint, through))

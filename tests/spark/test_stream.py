@@ -233,6 +233,37 @@ def test_a_crash_after_a_commit_repeats_the_batch_and_doubles_nothing(
     assert "2018-03-05T01:00:00.000000Z" in final
 
 
+@pytest.mark.parametrize("kind", ["send", "flush"])
+def test_a_crash_in_the_first_batch_leaves_out_no_window_that_it_closed(
+    make: MakePipeline, kind: str
+) -> None:
+    pipeline, undisturbed = make("crashed"), make("undisturbed")
+    for one in (pipeline, undisturbed):
+        one.land(at(0, 0), at(1, 10), at(2, 1500))
+    pipeline.publisher = Crashing(kind)
+    with pytest.raises(Unavailable, match="crash"):
+        pipeline.run()
+    pipeline.publisher = MemoryPublisher()
+    pipeline.run()
+    undisturbed.run()
+    assert pipeline.rows() == undisturbed.rows()
+    assert pipeline.rows(KPI) == undisturbed.rows(KPI) != []
+
+
+def test_a_window_that_was_corrected_ahead_of_the_stream_keeps_its_revision(
+    make: MakePipeline,
+) -> None:
+    pipeline = make()
+    pipeline.land(at(0, 300), at(1, 900))  # the watermark is inside of the first one's window
+    pipeline.run()
+    pipeline.land(at(2, 350), at(3, 5000))
+    pipeline.reconciler().reconcile(with_open=True)
+    corrected = pipeline.primary("s:a", "event_count", "revision", "is_final")[HOUR + 300]
+    assert corrected == (2, 1, True)
+    pipeline.run()
+    assert pipeline.primary("s:a", "event_count", "revision", "is_final")[HOUR + 300] == corrected
+
+
 def test_a_driver_that_ends_inside_a_commit_of_bronze_counts_each_file_of_it_once(
     make: MakePipeline,
 ) -> None:
