@@ -1,5 +1,6 @@
 """Committed rows as JSON messages on their topic."""
 
+import time
 from typing import Protocol
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from specs.tables import TopicSpec
 PATIENCE_SECONDS = 120.0
 """How long what was sent waits for a broker that is away, as one that is started again."""
 
-QUEUE_WAIT_SECONDS = 5.0
+QUEUE_WAIT_SECONDS = 1.0
 ROWS_AT_ONCE = 20_000
 ISO_8601 = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -66,11 +67,18 @@ class KafkaPublisher:
             self._producer.poll(0)
 
     def _produce(self, topic: str, value: str, key: str) -> None:
-        try:
-            self._producer.produce(topic, value, key)
-        except BufferError:  # the queue is full: wait for Kafka to take some of it
-            self._producer.poll(QUEUE_WAIT_SECONDS)
-            self._producer.produce(topic, value, key)
+        """Queue a message, once Kafka has taken some of a queue that is full."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                self._producer.produce(topic, value, key)
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"Kafka takes no more rows of {topic}") from None
+                self._producer.poll(QUEUE_WAIT_SECONDS)
+                self._refusal.check()
+            else:
+                return
 
     def _note(self, error: object, _message: object) -> None:
         if error is not None:
@@ -80,11 +88,12 @@ class KafkaPublisher:
         """Wait until Kafka has acknowledged everything that was sent.
 
         Raises:
-            Unavailable: Kafka did not, within two minutes or for good.
+            Unavailable: Kafka did not, within two minutes or for good; it is told once.
         """
         with fatal_told(self._kafka):
             left = self._producer.flush(PATIENCE_SECONDS)
         self._refusal.check()
-        if left or self._failures:
-            reason = self._failures[0] if self._failures else "no answer"
-            raise Unavailable(f"Kafka has not taken {left or len(self._failures)} rows: {reason}")
+        failures, self._failures = self._failures, []
+        if left or failures:
+            reason = failures[0] if failures else "no answer"
+            raise Unavailable(f"Kafka has not taken {left or len(failures)} rows: {reason}")

@@ -2,11 +2,15 @@
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pyarrow as pa
+import pytest
 
-from lakehouse.publish import messages
+from lakehouse import publish
+from lakehouse.publish import KafkaPublisher, messages
 from lakehouse.tables import Lake
+from specs.errors import Unavailable
 from tests.memory_publisher import MemoryPublisher
 from tests.rows import metric, table
 
@@ -57,3 +61,57 @@ def test_refused_rows_go_to_the_dead_letter_topic_and_others_do_not(lake: Lake) 
     assert datetime.fromisoformat(
         json.loads(publisher.sent["segment_metric"][0][1])["window_end"]
     ) == datetime(2018, 3, 5, 0, 5, tzinfo=UTC)
+
+
+class FullProducer:
+    """A producer with room for one message more after each look at it, of which it loses some."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._told = options["on_delivery"]
+        self.taken, self.room, self.loses = 0, 0, False
+
+    def produce(self, topic: str, value: str, key: str) -> None:
+        if not self.room:
+            raise BufferError("the queue is full")
+        self.room, self.taken = self.room - 1, self.taken + 1
+        if self.loses:
+            self._told("timed out", None)
+
+    def poll(self, seconds: float) -> None:
+        self.room = 1
+
+    def flush(self, seconds: float) -> int:
+        return 0
+
+
+@pytest.fixture
+def publisher(monkeypatch: pytest.MonkeyPatch) -> KafkaPublisher:
+    monkeypatch.setattr(publish, "Producer", FullProducer)
+    return KafkaPublisher("nowhere:1")
+
+
+def test_a_full_queue_is_waited_for_again_and_again(lake: Lake, publisher: KafkaPublisher) -> None:
+    rows = table(lake, "silver.segment_metric", [metric("s:a", 300 * n) for n in range(5)])
+    publisher.send(lake.specs.topics["segment_metric"], rows)
+    assert publisher._producer.taken == 5  # type: ignore[attr-defined]
+
+
+def test_a_queue_that_stays_full_is_unavailable(
+    lake: Lake, publisher: KafkaPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "PATIENCE_SECONDS", -1.0)
+    rows = table(lake, "silver.segment_metric", [metric("s:a", 0)])
+    with pytest.raises(Unavailable, match="takes no more rows of segment_metric"):
+        publisher.send(lake.specs.topics["segment_metric"], rows)
+
+
+def test_rows_that_kafka_has_lost_are_told_of_once(lake: Lake, publisher: KafkaPublisher) -> None:
+    producer: Any = publisher._producer
+    rows = table(lake, "silver.segment_metric", [metric("s:a", 0)])
+    producer.loses = True
+    publisher.send(lake.specs.topics["segment_metric"], rows)
+    with pytest.raises(Unavailable, match="1 rows: timed out"):
+        publisher.flush()
+    producer.loses = False
+    publisher.send(lake.specs.topics["segment_metric"], rows)
+    publisher.flush()
