@@ -32,7 +32,9 @@ def serve() -> None:
 @api_key.command("create")
 def api_key_create(
     name: Annotated[str, typer.Argument(help="Who will use it.")],
-    days: Annotated[int | None, typer.Option(min=1, help="It expires after so many days.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="It expires after so many days.")
+    ] = None,
 ) -> None:
     """Make a key and print it: this once only, what is kept is a hash."""
     from lakehouse.journal import now

@@ -14,6 +14,9 @@ JSON, GEOJSON = "application/json", "application/geo+json"
 PACKED_BYTES = 2000
 """Shorter answers are not worth packing."""
 
+ENTRY_BYTES = 500
+"""About what Python takes around an answer that is kept."""
+
 PACK_LEVEL = 1
 """The fastest: a city's congestion shrinks to a twelfth, at level 6 to a fifteenth."""
 
@@ -91,13 +94,14 @@ class Kept:
             is_current: it may be made anew for the next snapshot.
             asked: how often it has been asked for; 0 for one that is made in advance.
         """
-        if question in self._answers or _bytes(body) > self._max_bytes:
+        size = _bytes(question, body)
+        if question in self._answers or size > self._max_bytes:
             return
         self._answers[question] = _Answer(body, is_current, asked)
-        self._bytes += _bytes(body)
+        self._bytes += size
         while self._bytes > self._max_bytes:
-            _, oldest = self._answers.popitem(last=False)
-            self._bytes -= _bytes(oldest.body)
+            oldest, answer = self._answers.popitem(last=False)
+            self._bytes -= _bytes(oldest, answer.body)
 
     def most_asked(self, count: int) -> list[Question]:
         """Current questions that were asked, the most asked first."""
@@ -109,8 +113,9 @@ class Kept:
         return [question for _, question in found[:count]]
 
 
-def _bytes(body: Body) -> int:
-    return len(body.content) + len(body.packed or b"")
+def _bytes(question: Question, body: Body) -> int:
+    """What an answer takes, with the question that it is kept under."""
+    return sum(map(len, question)) + ENTRY_BYTES + len(body.content) + len(body.packed or b"")
 
 
 def respond(body: Body, asked: Mapping[str, str], headers: Mapping[str, str]) -> Response:

@@ -1,6 +1,7 @@
 """Stands before every request: who asks, how often, and what a browser may do with the answer."""
 
 import ipaddress
+import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,9 @@ from lakehouse.metrics import Metrics
 from lakehouse.serving.keys import KeyStore
 from lakehouse.serving.problems import problem
 from lakehouse.serving.rate_limit import RateLimit
+from specs.errors import Unavailable
 
+log = logging.getLogger(__name__)
 OPEN_PATHS = {"/", "/healthz", "/readyz", "/openapi.json"}
 OPEN_FOLDER = "/static/"
 LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]"}
@@ -112,9 +115,15 @@ class Guard:
         client = request.client.host if request.client else "unknown"
         is_open = request.url.path in OPEN_PATHS or request.url.path.startswith(OPEN_FOLDER)
         if door.needs_key and not is_open:
-            given = headers.get("authorization", "")
-            scheme, _, text = given.partition(" ")
-            key = door.keys.verify(text.strip(), at=now()) if scheme.lower() == "bearer" else None
+            scheme, _, text = headers.get("authorization", "").partition(" ")
+            given = text.strip() if scheme.lower() == "bearer" else ""
+            try:
+                key = door.keys.verify(given, at=now())
+            except Unavailable as error:
+                log.error("no key can be checked: %s", error)
+                return self._limited(client) or problem(
+                    503, "keys cannot be checked now; the API's log says why"
+                )
             if key is None:
                 return self._limited(client) or problem(
                     401, "send `Authorization: Bearer KEY`; `traffic api-key create` makes one",

@@ -296,6 +296,8 @@ function setSources(status) {
 
 at("source").addEventListener("change", () => {
   shown.source = at("source").value;
+  shown.moment = null;
+  timeline.goLive();
   choose(null);
   refreshSoon();
 });

@@ -51,6 +51,12 @@ export class Timeline {
     await this.go(isLast ? null : this.windows[index].window_start);
   }
 
+  /** Back to the newest moment, whose windows come with the next refresh: of another city. */
+  goLive() {
+    this.stop();
+    this.live.setAttribute("aria-pressed", "true");
+  }
+
   describe() {
     const text = this.chosen ? dayAndClock(this.chosen.window_start, this.zone) : "no data yet";
     this.slider.setAttribute("aria-valuetext", this.isLive ? `live, ${text}` : text);

@@ -12,7 +12,7 @@ from fastapi import Request
 
 from lakehouse.commit import Note
 from lakehouse.metrics import Metrics
-from lakehouse.serving.answers import Body, Kept, Question, body, respond, takes_gzip
+from lakehouse.serving.answers import ENTRY_BYTES, Body, Kept, Question, body, respond, takes_gzip
 from lakehouse.serving.follower import Follower
 from lakehouse.serving.lists import CONGESTION
 from lakehouse.serving.news import Looked, News
@@ -116,14 +116,17 @@ def test_tables_that_cannot_be_read_are_told_and_the_last_snapshot_stays(
 
 
 def test_the_most_asked_come_first_and_the_oldest_go_first() -> None:
-    answers = Kept(max_bytes=30)
+    answers = Kept(max_bytes=3 * (ENTRY_BYTES + 12))
     for number in range(4):
-        answers.put((f"/{number}", b""), body("x" * 8), is_current=True)  # ten bytes each
+        answers.put((f"/{number}", b""), body("x" * 8), is_current=True)  # ten bytes each, of two
     assert answers.get(("/0", b"")) is None
     assert answers.get(("/2", b"")) is not None
     assert answers.most_asked(2) == [("/2", b""), ("/1", b"")]
-    answers.put(("/large", b""), body("x" * 100))
+    answers.put(("/large", b""), body("x" * 4 * ENTRY_BYTES))
     assert answers.get(("/large", b"")) is None
+    padded = b"limit=1&" * ENTRY_BYTES
+    answers.put(("/padded", padded), body("x" * 8))
+    assert answers.get(("/padded", padded)) is None
 
 
 def test_many_who_ask_the_same_at_once_wait_for_one_rendering(

@@ -124,12 +124,12 @@ def test_off_loopback_a_key_and_tls_are_no_choice(keys: KeyStore, tmp_path: Path
     assert with_tls.url.startswith("https://")
 
 
-def test_who_asks_too_often_is_told_how_long_to_wait(keys: KeyStore, specs: Specs) -> None:
-    door = Door(keys, False, True, RateLimit(0.5, 2, 10, lambda: 0.0))
+def starts(door: Door, specs: Specs, requests: int, *headers: tuple[bytes, bytes]) -> list[Message]:
+    """How the answers to some requests of one client begin."""
     guard = Guard(PlainTextResponse("yes"), door, Metrics(specs.ops, "api"))
     scope = {
         "type": "http", "method": "GET", "path": "/congestion", "query_string": b"",
-        "headers": [(b"host", b"localhost:18000")], "client": ("127.0.0.1", 1),
+        "headers": [(b"host", b"localhost:18000"), *headers], "client": ("127.0.0.1", 1),
     }  # fmt: skip
     sent: list[Message] = []
 
@@ -139,9 +139,25 @@ def test_who_asks_too_often_is_told_how_long_to_wait(keys: KeyStore, specs: Spec
     async def receive() -> Message:
         return {"type": "http.request"}
 
-    for _ in range(3):
+    for _ in range(requests):
         asyncio.run(guard(scope, receive, send))
-    starts = [message for message in sent if message["type"] == "http.response.start"]
-    assert [start["status"] for start in starts] == [200, 200, 429]
-    assert dict(starts[-1]["headers"])[b"retry-after"] == b"2"
-    assert dict(starts[-1]["headers"])[b"content-type"] == b"application/problem+json"
+    return [message for message in sent if message["type"] == "http.response.start"]
+
+
+def test_who_asks_too_often_is_told_how_long_to_wait(keys: KeyStore, specs: Specs) -> None:
+    door = Door(keys, False, True, RateLimit(0.5, 2, 10, lambda: 0.0))
+    began = starts(door, specs, 3)
+    assert [start["status"] for start in began] == [200, 200, 429]
+    assert dict(began[-1]["headers"])[b"retry-after"] == b"2"
+    assert dict(began[-1]["headers"])[b"content-type"] == b"application/problem+json"
+
+
+def test_keys_that_cannot_be_read_open_nothing_and_are_no_bug(
+    keys: KeyStore, specs: Specs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = keys.create("one", at=NOON)
+    (tmp_path / "api_keys.json").write_text("{")
+    door = Door(keys, True, True, RateLimit(0.5, 2, 10, lambda: 0.0))
+    began = starts(door, specs, 3, (b"authorization", f"Bearer {text}".encode()))
+    assert [start["status"] for start in began] == [503, 503, 429]
+    assert "holds no API keys" in caplog.text
