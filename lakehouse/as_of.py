@@ -3,10 +3,12 @@
 import re
 from datetime import datetime
 
+import duckdb
 import pyarrow as pa
 
 from lakehouse.sql import refuse_all_but_a_select, select
 from lakehouse.tables import Lake
+from specs.errors import SpecError, WrongInput
 from specs.tables import TableSpec, arrival, history_of
 
 
@@ -66,8 +68,8 @@ def query(lake: Lake, sql: str, moment: datetime | None = None) -> pa.Table:
         moment: the tables as they were believed then (UTC); by default as they are.
 
     Raises:
-        SpecError: the query is wrong.
-        WrongInput: it is not one SELECT: it would write a file, say, or change the engine.
+        WrongInput: the query is wrong, or is not one SELECT: it would write a file, say, or change
+            the engine.
     """
     refuse_all_but_a_select(sql)
     words = set(re.findall(r"\w+", sql))
@@ -79,4 +81,7 @@ def query(lake: Lake, sql: str, moment: datetime | None = None) -> pa.Table:
             tables[bare] = (
                 lake.table(name).dataset() if moment is None else as_of(lake, name, moment)
             )
-    return select(sql, **tables)
+    try:
+        return select(sql, **tables)
+    except (SpecError, duckdb.Error) as error:
+        raise WrongInput(f"DuckDB cannot answer: {error.__cause__ or error}") from error

@@ -98,23 +98,26 @@ def dlq_show(
     as_json: Json = False,
 ) -> None:
     """Show one dead letter whole; bytes that are no text are escaped."""
+    import pyarrow.compute as pc
+
     from ingestion.dead_letter_query import DeadLetterFilter, dead_letters
     from lakehouse.commands.data import open_lake
     from specs.errors import WrongInput
 
     _, lake = open_lake()
-    for row in dead_letters(lake, DeadLetterFilter()).to_pylist():
-        if (row["partition"], row["offset"]) == (partition, offset):
-            found = {name: _plain(value) for name, value in row.items()}
-            if as_json:
-                print_json(found)
-                return
-            for name, value in found.items():
-                print(f"{name:<16} {value}")
-            return
-    raise WrongInput(
-        f"no dead letter at partition {partition} offset {offset}; see `traffic dlq list`"
-    )
+    kept = dead_letters(lake, DeadLetterFilter())
+    is_it = pc.and_(pc.equal(kept["partition"], partition), pc.equal(kept["offset"], offset))
+    rows = kept.filter(is_it).to_pylist()
+    if not rows:
+        raise WrongInput(
+            f"no dead letter at partition {partition} offset {offset}; see `traffic dlq list`"
+        )
+    found = {name: _plain(value) for name, value in rows[0].items()}
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        print(f"{name:<16} {value}")
 
 
 @app.command("replay")

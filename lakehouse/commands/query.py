@@ -2,11 +2,14 @@
 
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lakehouse.commands.answer import Json, print_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def query(
@@ -28,6 +31,22 @@ def query(
     moment = None if as_of is None else as_of.replace(tzinfo=UTC)
     found = run(lake, sql, moment)
     if as_json:
-        print_json(found.to_pylist())
+        print_json(_named(found))
     elif left_out := show_rows(found, sys.stdout):
         print(f"{left_out:,} more rows; --json shows all", file=sys.stderr)
+
+
+def _named(found: "pa.Table") -> list[dict[str, Any]]:
+    """Rows by the names of their columns.
+
+    Raises:
+        WrongInput: two columns have one name.
+    """
+    from specs.errors import WrongInput
+
+    names = found.column_names
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise WrongInput(f"JSON has each name once: give one of the columns {twins} another (AS)")
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows

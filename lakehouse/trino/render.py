@@ -108,7 +108,11 @@ def show_rows(found: pa.Table, out: TextIO) -> int:
     columns = tuple(
         Column(field.name, "double" if _counts(field.type) else "varchar") for field in found.schema
     )
-    return _table(Answer(columns, iter([list(row.values()) for row in found.to_pylist()])), out)
+    shown = found.slice(0, SHOWN_ROWS)
+    _table(
+        Answer(columns, zip(*(column.to_pylist() for column in shown.columns), strict=True)), out
+    )
+    return int(found.num_rows - shown.num_rows)
 
 
 def _counts(kind: pa.DataType) -> bool:
