@@ -94,11 +94,14 @@ COMMENT ON COLUMN gold.congestion_scores_believed.believed_until IS 'When anothe
 
 
 CREATE OR REPLACE VIEW gold.current_congestion COMMENT 'The newest score of each segment at each horizon, beside its speed now.' AS
-WITH newest AS (
-  SELECT source, segment_id, horizon_minutes, max(window_start) AS window_start
-  FROM gold.congestion_scores
-  WHERE window_date > (SELECT max(window_date) FROM gold.congestion_scores) - INTERVAL '2' DAY
-  GROUP BY source, segment_id, horizon_minutes
+WITH last_day AS (  -- of each city: one may be live and another a replay of an old month
+  SELECT source, CAST(max(window_start) AT TIME ZONE 'UTC' AS DATE) AS window_date
+  FROM gold.network_kpi GROUP BY source
+), newest AS (
+  SELECT score.source, segment_id, horizon_minutes, max(window_start) AS window_start
+  FROM gold.congestion_scores AS score JOIN last_day ON last_day.source = score.source
+  WHERE score.window_date > last_day.window_date - INTERVAL '2' DAY
+  GROUP BY score.source, segment_id, horizon_minutes
 )
 SELECT
   score.source, score.segment_id, segment.name AS road, score.window_start,
@@ -325,15 +328,16 @@ WITH landing AS (
   WHERE job = 'stream' AND source_version_last >= source_version_first
   GROUP BY v.table_version
 ), mixed AS (
-  SELECT partition, offset AS place, kafka_timestamp AS sent, CAST(NULL AS BIGINT) AS table_version
+  SELECT
+    partition, offset AS place, kafka_timestamp AS sent, landed_at,
+    CAST(NULL AS BIGINT) AS table_version
   FROM bronze.traffic_event
   UNION ALL
-  SELECT partition, first_offset, CAST(NULL AS TIMESTAMP(3) WITH TIME ZONE), table_version
-  FROM landing
+  SELECT partition, first_offset, NULL, NULL, table_version FROM landing
 ), reading AS (
   -- Versions grow with offsets. A running maximum takes one pass; last_value IGNORE NULLS looks
   -- back over all readings of a commit, for each.
-  SELECT sent, max(table_version) OVER (
+  SELECT sent, landed_at, max(table_version) OVER (
     PARTITION BY partition ORDER BY place, sent NULLS FIRST
     ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
   ) AS table_version
@@ -350,6 +354,7 @@ WITH landing AS (
   JOIN (SELECT DISTINCT table_version, bronze_at FROM landing) AS landing
     ON landing.table_version = reading.table_version
   WHERE reading.sent IS NOT NULL AND taken.gold_at IS NOT NULL
+    AND reading.landed_at <= landing.bronze_at  -- a dead letter that was replayed came later
 )
 SELECT
   hour_start, count(*) AS reading_count,

@@ -229,11 +229,11 @@ def traffic(specs: Specs) -> Board:
                       (Sql(f"SELECT hour_of_day, {by_day} FROM gold.hour_of_week_profile"
                            " GROUP BY hour_of_day ORDER BY hour_of_day"),), "table", 12,
                       (0.8, 0.6), is_low_bad=True),
-                Panel("Delay by road", "Against free flow on the newest day, a vehicle's mean.",
+                Panel("Delay by road", "Against free flow on a city's newest day, a vehicle's mean.",
                       "s",
-                      (Sql("SELECT road, delay_s_mean, delay_s_max, delay_s_per_km"
-                           " FROM gold.delay_by_road WHERE local_date ="
-                           " (SELECT max(local_date) FROM gold.delay_by_road)"
+                      (Sql("SELECT road, delay_s_mean, delay_s_max, delay_s_per_km FROM ("
+                           "SELECT *, max(local_date) OVER (PARTITION BY source) AS last_date"
+                           " FROM gold.delay_by_road) WHERE local_date = last_date"
                            " ORDER BY delay_s_mean DESC LIMIT 20"),), "table", 12),
             ),
         ),
