@@ -45,7 +45,8 @@ class DeadLetterTopic:
         left = self._producer.flush(PATIENCE_SECONDS)
         if left or self._failures:
             reason = self._failures[0] if self._failures else "no answer"
-            raise Unavailable(f"{self._name} has not taken {left} dead letters: {reason}")
+            count = left or len(self._failures)
+            raise Unavailable(f"{self._name} has not taken {count} dead letters: {reason}")
 
     def _note(self, error: object, _message: object) -> None:
         if error is not None:

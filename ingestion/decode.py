@@ -205,6 +205,6 @@ TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 def json_depth(value: bytes) -> int:
     """How deep lists and objects are nested in JSON; 0 for a number or a text."""
-    marks = np.frombuffer(TEXT.sub(b"", value), np.uint8) | 0x20  # makes [ ] of { }
+    marks = np.frombuffer(TEXT.sub(b"", value), np.uint8) | 0x20  # makes { } of [ ]
     steps = (marks == ord("{")).astype(np.int32) - (marks == ord("}"))
     return int(np.cumsum(steps).max(initial=0))

@@ -284,16 +284,17 @@ class Lander:
         return partitions
 
     def _caught_up(self) -> bool:
-        """What the partitions held when they were taken is landed; waits for a last batch."""
+        """What the partitions held when they were taken is landed; waits for a last batch.
+
+        So it is where the group has given us none.
+        """
         begun = {} if self._in_hand is None else _lasts(self._in_hand)
         is_begun = self._is_up_to_ends({**self._reached, **begun})
         return is_begun and self._finish() and self._is_up_to_ends(self._reached)
 
     def _is_up_to_ends(self, reached: Mapping[int, int | None]) -> bool:
         lasts = [(end, reached[partition]) for partition, end in self._ends.items()]
-        return bool(lasts) and all(
-            end == 0 or (last is not None and last + 1 >= end) for end, last in lasts
-        )
+        return all(end == 0 or (last is not None and last + 1 >= end) for end, last in lasts)
 
     def _all_landed(self) -> bool:
         """The table stands for what the topic held when this was first asked."""

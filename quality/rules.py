@@ -174,10 +174,6 @@ class Verdicts:
         """Rows that keep every rule, in order; ``rows`` itself if all do."""
         return self.rows.filter(self.accepted) if self.broken else self.rows
 
-    def rejected_rows(self) -> pa.Table:
-        """Rows that break a rule, in order; one for each of ``rejections()``."""
-        return self.rows.take(self.rejected_indices)
-
     def rejections(self) -> list[Rejection]:
         """For each rejected row, in order, the rules it broke and why."""
         indices = self.rejected_indices

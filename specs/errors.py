@@ -22,13 +22,6 @@ class SpecError(TrafficError):
     exit_code: ClassVar[int] = 2
 
 
-class InvalidRecord(TrafficError):
-    """One record breaks its schema or a row rule.
-
-    The record goes to the dead letters with the reason, and the stream goes on.
-    """
-
-
 class GateFailed(TrafficError):
     """A batch broke an expectation, or the two forms of an expectation disagree.
 

@@ -16,7 +16,7 @@ from lakehouse.tables import Lake
 from lakehouse.transforms.network_kpi import network_kpi
 from ml.grid import RollingGrid, SpeedGrid
 from ml.score import scores
-from specs.errors import GateFailed, WrongInput
+from specs.errors import GateFailed, Unavailable, WrongInput
 
 SILVER = "silver.segment_metric"
 SCORABLE_WINDOWS = 36
@@ -140,7 +140,7 @@ class Gold:
             return
         try:
             self.shadow.merge(scores(challenger, grid, final, scored_at=now()), note)
-        except (GateFailed, WrongInput) as error:
+        except (GateFailed, WrongInput, Unavailable) as error:
             self._models.refuse_challenger(error)  # type: ignore[union-attr]
 
     def close(self) -> None:

@@ -62,8 +62,9 @@ class ModelWatch:
 
     def refuse_challenger(self, reason: Exception) -> None:
         """Let this version of the challenger score no more: its rows were refused."""
-        if self._challenger is not None:
-            self._refused = self._challenger.version
+        challenger = self._challenger  # the watch may put another in its place meanwhile
+        if challenger is not None:
+            self._refused = challenger.version
             log.error("challenger version %s is out of the stream: %s", self._refused, reason)
             self._challenger = None
 
