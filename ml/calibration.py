@@ -11,10 +11,13 @@ from ml.columns import Booleans, Floats
 
 @dataclass(frozen=True, eq=False)
 class Calibrator:
-    """A rising line through ``score`` and ``probability``, both [knots]; flat outside.
+    """A rising line through ``score`` and ``probability``, both [knots], from (0, 0) to (1, 1).
 
-    Source: Zadrozny and Elkan 2002, Transforming classifier scores into accurate multiclass
-    probability estimates, isotonic regression.
+    Isotonic regression makes steps, and rows on one step are told apart no more; the line goes
+    through the middle of each, so it keeps the order that the scores have.
+
+    Sources: Zadrozny and Elkan 2002, Transforming classifier scores into accurate multiclass
+    probability estimates; Oron and Flournoy 2017, Centered isotonic regression.
     """
 
     score: Floats
@@ -23,9 +26,12 @@ class Calibrator:
     @classmethod
     def fit(cls, score: Floats, happened: Booleans) -> Self:
         """Fit on rows [n] that the trees have not seen."""
-        fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-        fitted.fit(score, happened)
-        return cls(fitted.X_thresholds_, fitted.y_thresholds_)
+        stepped = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(score, happened)
+        steps, step, count = np.unique(stepped, return_inverse=True, return_counts=True)
+        middles = np.bincount(step, score) / count
+        inside = (middles > 0) & (middles < 1)
+        ends = np.array([0.0, 1.0])
+        return cls(np.insert(ends, 1, middles[inside]), np.insert(ends, 1, steps[inside]))
 
     def at(self, score: Floats) -> Floats:
         """Probability [n] of each score."""

@@ -51,7 +51,8 @@ class Perceptron:
         values = (_standard(lesson.inputs, centre, scale) / VALUE_UNIT).astype(np.float32)
         network = MLPClassifier(
             spec.hidden, alpha=spec.l2, batch_size=min(spec.batch_rows, len(values)),
-            learning_rate_init=spec.learning_rate, random_state=seed,
+            learning_rate_init=spec.learning_rate,
+            random_state=np.random.RandomState(seed),  # of a number each epoch is in one order
         )  # fmt: skip
         keep_blas_to_one()
         for _ in range(spec.epochs):

@@ -16,9 +16,21 @@ def test_a_probability_is_the_share_of_held_out_rows_that_were_congested() -> No
     assert made.at(np.array([0.55])).tolist() == pytest.approx([0.5])
 
 
-def test_beyond_the_scores_that_were_seen_it_is_flat() -> None:
-    made = Calibrator.fit(np.array([0.2, 0.2, 0.9, 0.9]), np.array([True, False, True, True]))
-    assert made.at(np.array([0.0, 1.0])).tolist() == [0.5, 1.0]
+def test_beyond_the_scores_that_were_seen_it_goes_on_to_what_is_sure() -> None:
+    made = Calibrator.fit(np.repeat([0.2, 0.8], 2), np.array([True, False, True, True]))
+    assert made.at(np.array([0.0, 0.1, 0.8, 1.0])).tolist() == [0.0, 0.25, 1.0, 1.0]
+
+
+def test_rows_that_the_scores_tell_apart_stay_told_apart() -> None:
+    random = np.random.default_rng(7)
+    score = np.sort(random.uniform(0.05, 0.95, 400))
+    happened = random.uniform(size=400) < score**2
+    found = Calibrator.fit(score, happened).at(score)
+    # Where the steps are 0 or 1, nothing is left to tell apart.
+    between = (found > 0) & (found < 1)
+    assert between.sum() > 300
+    assert (np.diff(found[between]) > 0).all()
+    assert found.mean() == pytest.approx(happened.mean(), abs=0.005)
 
 
 @given(seen=SCORES)
