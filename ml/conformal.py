@@ -18,14 +18,15 @@ class ConformalInterval:
     """How far below and above an expected speed ratio the truth lies, by bin.
 
     A bin is one of the probability of congestion and one of the usual spread; ``spread_edges`` and
-    ``probability_edges`` divide them. ``low`` and ``high`` [probability bins, spread bins] are
-    added to the expected speed ratio.
+    ``probability_edges`` divide them. ``low``, ``high`` and ``middle``, the median, [probability
+    bins, spread bins] are added to the expected speed ratio.
     """
 
     probability_edges: Floats
     spread_edges: Floats
     low: Floats
     high: Floats
+    middle: Floats | None = None  # models of before have none
 
     @classmethod
     def fit(cls, probability: Floats, spread: Floats, residual: Floats, spec: Interval) -> Self:
@@ -44,19 +45,22 @@ class ConformalInterval:
         shares = np.arange(1, spec.spread_bins) / spec.spread_bins
         edges = np.quantile(spread, shares) if len(spread) else np.zeros(len(shares))
         shape = (len(spec.probability_edges) + 1, spec.spread_bins)
-        made = cls(np.array(spec.probability_edges), edges, np.zeros(shape), np.zeros(shape))
+        low, high, middle = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        made = cls(np.array(spec.probability_edges), edges, low, high, middle)
         bins = made._bins(probability, spread)
         enough = 2 / min(below, 1 - above)
         for bin_ in range(shape[0] * shape[1]):
             mine = residual[bins == bin_]
             taken = mine if len(mine) >= enough else residual
-            made.low.flat[bin_], made.high.flat[bin_] = _quantiles(taken, below, above)
+            low.flat[bin_], high.flat[bin_] = _quantiles(taken, below, above)
+            middle.flat[bin_] = np.median(taken) if len(taken) else 0.0
         return made
 
-    def at(self, probability: Floats, spread: Floats) -> tuple[Floats, Floats]:
-        """What to add to each expected speed ratio [n] for the interval's ends."""
+    def at(self, probability: Floats, spread: Floats) -> tuple[Floats, Floats, Floats]:
+        """What to add to each expected speed ratio [n]: for low end, middle and high end."""
         bins = self._bins(probability, spread)
-        return self.low.ravel()[bins], self.high.ravel()[bins]
+        middle = np.zeros_like(self.low) if self.middle is None else self.middle
+        return self.low.ravel()[bins], middle.ravel()[bins], self.high.ravel()[bins]
 
     def _bins(self, probability: Floats, spread: Floats) -> Integers:
         row = np.searchsorted(self.probability_edges, probability, side="right")

@@ -19,13 +19,20 @@ from ml.recent import ObservedCells, refresh_days
 from specs.errors import WrongInput
 from specs.ml import MlSpec
 
+EVERY_HOURS = 7
+"""Of a short time. It shares no factor with a day's 24, so that each clock hour has its turn."""
+
 
 @dataclass(frozen=True)
 class Parts:
-    """Rows to learn from, and rows of other days to calibrate on."""
+    """Rows to learn from, and rows of other days to calibrate on.
+
+    ``again`` are positions in ``calibrate``, as large a share as ``learn`` is of its days' rows.
+    """
 
     learn: Rows
     calibrate: Rows
+    again: Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +63,14 @@ class ExampleSet:
         order = np.lexsort((segment, column))
         rows = Rows(segment[order], windows[column[order]] - ahead)
         held_out = self._held_out(rows, horizon_minutes)
-        learn = np.flatnonzero(~held_out)
+        learn, again = np.flatnonzero(~held_out), np.arange(int(held_out.sum()))
         size = training.sample.size(len(learn))
         if size < len(learn):
             random = np.random.default_rng([training.seed, horizon_minutes])
+            few = len(again) * size // len(learn)
             learn = np.sort(random.choice(learn, size, replace=False))
-        return Parts(rows[learn], rows[held_out])
+            again = np.sort(random.choice(again, few, replace=False))
+        return Parts(rows[learn], rows[held_out], again)
 
     def _target_days(self, rows: Rows, horizon_minutes: int) -> Integers:
         truth = self.observations.truth
@@ -71,12 +80,13 @@ class ExampleSet:
     def _held_out(self, rows: Rows, horizon_minutes: int) -> Booleans:
         """Which rows calibrate: targets of every so many local days, counted back from the last.
 
-        Of a time with fewer days than that, every so many hours.
+        Of a time with fewer than twice as many days, where the one day might be a Sunday, it is
+        every seventh hour.
         """
         every = self.spec.training.calibrate_every_days
         parts = self._target_days(rows, horizon_minutes)
-        if len(parts) and int(parts.max() - parts.min()) + 1 < every:
-            truth = self.observations.truth
+        if len(parts) and int(parts.max() - parts.min()) + 1 < 2 * every:
+            truth, every = self.observations.truth, EVERY_HOURS
             parts = targets_of(truth, rows, horizon_minutes).window // truth.windows_in(60)
         held_out: Booleans = (parts.max(initial=0) - parts) % every == every // 2
         return held_out

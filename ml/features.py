@@ -15,7 +15,7 @@ from ml.places import Places, mean_of_known
 from specs.errors import WrongInput
 from specs.ml import Feature, FeatureKind, MlSpec
 
-MINUTE_SECONDS = 60
+MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
 
 
 def features(
@@ -182,10 +182,11 @@ def _age(times: _Times, feature: Feature) -> Floats:
     return newest * (times.view.grid.window_seconds / MINUTE_SECONDS)
 
 
-def _time_of_day(function: Callable[[float], float]) -> Callable[[_Times, Feature], Floats]:
+def _on_a_circle(function: Callable[[float], float]) -> Callable[[_Times, Feature], Floats]:
     def kind(times: _Times, feature: Feature) -> Floats:
-        seconds, at = np.unique(times.clock(feature) % DAY_SECONDS, return_inverse=True)
-        angles = [2 * math.pi * second / DAY_SECONDS for second in seconds.tolist()]
+        period = feature.period_hours * HOUR_SECONDS
+        seconds, at = np.unique(times.clock(feature) % period, return_inverse=True)
+        angles = [2 * math.pi * second / period for second in seconds.tolist()]
         return np.array([function(angle) for angle in angles])[at]
 
     return kind
@@ -230,8 +231,8 @@ KINDS: dict[FeatureKind, Callable[[_Times, Feature], Floats]] = {
     "free_flow": lambda times, _: times.view.grid.roads.free_flow_speed_kmh[
         times.view.rows.segment
     ],
-    "day_sin": _time_of_day(math.sin),
-    "day_cos": _time_of_day(math.cos),
+    "day_sin": _on_a_circle(math.sin),
+    "day_cos": _on_a_circle(math.cos),
     "day_of_week": lambda times, feature: (times.clock(feature) // DAY_SECONDS).astype(np.float64),
     "profile": lambda times, feature: times.usual(feature),
     "profile_change": _profile_change,

@@ -26,11 +26,16 @@ class Mixture:
         return _mean(*said, self.share)
 
 
-def mixed(
+def mixed(trees: Trees, perceptron: Perceptron | None, share: float) -> Trees:
+    """Both by that share; the trees alone where there is no perceptron or it has none."""
+    return trees if perceptron is None or not share else Mixture(trees, perceptron, share)
+
+
+def best_share(
     trees: Trees, perceptron: Perceptron, shares: tuple[float, ...], inputs: Floats,
     happened: Booleans,
-) -> Trees:  # fmt: skip
-    """Mix by the share that suits rows best which neither has seen; a share of 0 are the trees.
+) -> float:  # fmt: skip
+    """The share that suits rows best which neither has seen.
 
     Args:
         trees: of a probability.
@@ -41,8 +46,7 @@ def mixed(
     """
     said = _log_odds(trees.predict(inputs)), perceptron.log_odds(inputs)
     errors = {share: float(((_mean(*said, share) - happened) ** 2).mean()) for share in shares}
-    best = min(errors, key=errors.__getitem__)
-    return Mixture(trees, perceptron, best) if best else trees
+    return min(errors, key=errors.__getitem__)
 
 
 def _log_odds(probability: Floats) -> Floats:

@@ -13,14 +13,14 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ml.calibration import Calibrator
-from ml.columns import Booleans, Floats
+from ml.columns import Booleans, Floats, Integers
 from ml.conformal import ConformalInterval
 from ml.drift import Reference
 from ml.families import Lesson, Trees, grow
 from ml.features import FeatureView
 from ml.grid import Rows, SpeedGrid
 from ml.memory import Memory
-from ml.mixture import mixed
+from ml.mixture import best_share, mixed
 from ml.perceptron import Perceptron
 from ml.profile import Profile
 from specs.errors import WrongInput
@@ -61,6 +61,30 @@ class Examples:
     congested: Booleans
     speed_kmh: Floats
 
+    def with_some_of(self, other: Self, which: Integers) -> Self:
+        """These rows, and those of ``other`` at the positions ``which``."""
+        pairs = zip(self._columns(), other._columns(), strict=True)
+        return type(self)(*(np.concatenate([mine, theirs[which]]) for mine, theirs in pairs))
+
+    def _columns(self) -> tuple[Floats, Booleans, Floats]:
+        return self.inputs, self.congested, self.speed_kmh
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What one horizon is learnt from.
+
+    Attributes:
+        learn: rows to learn from.
+        held_out: rows of other days, which calibrate.
+        again: positions of the held-out rows that are learnt from in the end, when all is
+            calibrated: as large a share of them as was taken of the others.
+    """
+
+    learn: Examples
+    held_out: Examples
+    again: Integers
+
 
 class CongestionModel(BaseEstimator):  # type: ignore[misc]
     """Probability of congestion and expected speed at each horizon, with all that they stand on.
@@ -96,48 +120,68 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
         """From a row's window start to the start of each target."""
         return tuple(self.classifiers)
 
-    def fit(self, examples: Mapping[int, Callable[[], tuple[Examples, Examples]]]) -> Self:
+    def fit(self, lessons: Mapping[int, Callable[[], Lessons]]) -> Self:
         """Fit one horizon after the other, so that only one's examples are in memory.
 
         Args:
-            examples: by horizon in minutes, gives those to learn from and others to calibrate on.
+            lessons: by horizon in minutes, gives what it is learnt from.
         """
-        for horizon, made in examples.items():
-            self._fit(horizon, *made())
+        for horizon, made in lessons.items():
+            self._fit(horizon, made())
         return self
 
-    def _fit(self, horizon: int, learn: Examples, held_out: Examples) -> None:
-        training, inputs = self.spec.training, learn.inputs
-        free_flow, start = self._free_flow(inputs), self._start(inputs)
-        change = learn.speed_kmh / free_flow - start
-        outcome = Lesson(inputs, learn.congested.astype(np.float64))
-        # Weighted by free flow, an error of the ratio counts in km/h.
-        moved = Lesson(inputs, change).weighted(free_flow)
+    def _fit(self, horizon: int, lessons: Lessons) -> None:
+        """Learn, calibrate on other days, and learn the probability anew from all days.
+
+        The second forecaster of the probability differs from the first by a few days, so that what
+        was found for the one (its share of the network, its calibration) holds for the other; the
+        median's gains nothing by them.
+        """
+        learn, held_out = lessons.learn, lessons.held_out
+        everything = learn.with_some_of(held_out, lessons.again)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            classifying = pool.submit(
-                grow, training.family, outcome, "log_loss", training.classifier, training.seed
-            )
-            regressing = pool.submit(
-                grow, training.family, moved, "absolute_error", training.regressor, training.seed
-            )
-            network = training.perceptron
-            perceptron = network and Perceptron.fit(outcome, network, training.seed)
-            classifier, regressor = classifying.result(), regressing.result()
-        if network and perceptron:
-            unseen = held_out.inputs, held_out.congested
-            classifier = mixed(classifier, perceptron, network.shares, *unseen)
-        self.classifiers[horizon], self.regressors[horizon] = classifier, regressor
-        self.references[horizon] = Reference.of(inputs, learn.congested)
-        raw = classifier.predict(held_out.inputs)
+            regressing = pool.submit(self._median, learn)
+            growing = [pool.submit(self._trees, rows) for rows in (learn, everything)]
+            networks = [self._network(rows) for rows in (learn, everything)]
+            regressor, (first, final) = regressing.result(), (one.result() for one in growing)
+        share = self._share(first, networks[0], held_out)
+        raw = mixed(first, networks[0], share).predict(held_out.inputs)
         calibrator = Calibrator.fit(raw, held_out.congested)
-        self.calibrators[horizon] = calibrator
         expected = self._start(held_out.inputs) + regressor.predict(held_out.inputs)
+        self.classifiers[horizon] = mixed(final, networks[1], share)
+        self.calibrators[horizon], self.regressors[horizon] = calibrator, regressor
+        self.references[horizon] = Reference.of(learn.inputs, learn.congested)
         self.intervals[horizon] = ConformalInterval.fit(
             calibrator.at(raw),
             self._input(held_out.inputs, SPREAD),
             held_out.speed_kmh / self._free_flow(held_out.inputs) - expected,
             self.spec.interval,
         )
+
+    def _trees(self, rows: Examples) -> Trees:
+        training, outcome = self.spec.training, rows.congested.astype(np.float64)
+        lesson = Lesson(rows.inputs, outcome)
+        return grow(training.family, lesson, "log_loss", training.classifier, training.seed)
+
+    def _median(self, rows: Examples) -> Trees:
+        training, free_flow = self.spec.training, self._free_flow(rows.inputs)
+        change = rows.speed_kmh / free_flow - self._start(rows.inputs)
+        # Weighted by free flow, an error of the ratio counts in km/h.
+        moved = Lesson(rows.inputs, change).weighted(free_flow)
+        return grow(training.family, moved, "absolute_error", training.regressor, training.seed)
+
+    def _network(self, rows: Examples) -> Perceptron | None:
+        spec, label = self.spec.training, self.spec.label
+        if spec.perceptron is None:
+            return None
+        lesson = Lesson(rows.inputs, rows.speed_kmh / self._free_flow(rows.inputs))
+        return Perceptron.fit(lesson, label.congested_below_ratio, spec.perceptron, spec.seed)
+
+    def _share(self, trees: Trees, network: Perceptron | None, unseen: Examples) -> float:
+        spec = self.spec.training.perceptron
+        if spec is None or network is None:
+            return 0.0
+        return best_share(trees, network, spec.shares, unseen.inputs, unseen.congested)
 
     def forecast(self, grid: SpeedGrid, rows: Rows) -> Prediction:
         """Forecast from cells of a grid, at every horizon.
@@ -195,9 +239,11 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
         probability = self.calibrators[horizon].at(raw)
         expected = self._start(inputs) + self.regressors[horizon].predict(inputs)
         free_flow = self._free_flow(inputs)
-        low, high = self.intervals[horizon].at(probability, self._input(inputs, SPREAD))
-        ratios = (expected, np.minimum(expected, expected + low), expected + np.maximum(high, 0))
-        speed, low_kmh, high_kmh = (np.maximum(ratio, 0.0) * free_flow for ratio in ratios)
+        low, middle, high = self.intervals[horizon].at(probability, self._input(inputs, SPREAD))
+        offsets = middle, np.minimum(low, middle), np.maximum(high, middle)
+        speed, low_kmh, high_kmh = (
+            np.maximum(expected + offset, 0.0) * free_flow for offset in offsets
+        )
         return probability, speed, low_kmh, high_kmh
 
     def _start(self, inputs: Floats) -> Floats:

@@ -35,12 +35,15 @@ class Perceptron:
     biases: list[Floats]
 
     @classmethod
-    def fit(cls, lesson: Lesson, spec: PerceptronSpec, seed: int) -> Self:
-        """Learn log-odds by Adam; what is unknown of a row counts as the mean.
+    def fit(cls, lesson: Lesson, below: float, spec: PerceptronSpec, seed: int) -> Self:
+        """Learn by Adam the log-odds of an answer ``below`` a bound, and below others beside it.
+
+        What is unknown of a row counts as the mean.
 
         Args:
-            lesson: rows to learn from; the answers are 0 and 1.
-            spec: layers, steps and their length.
+            lesson: rows to learn from; the answers are numbers.
+            below: the bound.
+            spec: layers, steps and their length, and the other bounds.
             seed: the same rows and seed give the same network.
         """
         known = ~np.isnan(lesson.inputs)
@@ -54,14 +57,20 @@ class Perceptron:
             learning_rate_init=spec.learning_rate,
             random_state=np.random.RandomState(seed),  # of a number each epoch is in one order
         )  # fmt: skip
+        bounds = [below, *spec.also_below]
+        is_below = (lesson.answers[:, None] < bounds).astype(np.int64)
+        answers = is_below if spec.also_below else is_below[:, 0]
         keep_blas_to_one()
         for _ in range(spec.epochs):
-            network.partial_fit(values, lesson.answers, classes=[0.0, 1.0])
+            network.partial_fit(values, answers, classes=[*range(max(len(bounds), 2))])
+        first = slice(0, 1)  # of the outputs: the others have done their part
+        weights = [*network.coefs_[:-1], network.coefs_[-1][:, first]]
+        biases = [*network.intercepts_[:-1], network.intercepts_[-1][first]]
         return cls(
             centre, scale,
-            [_whole(layer, WEIGHT_UNIT, LARGEST_WEIGHT) for layer in network.coefs_],
+            [_whole(layer, WEIGHT_UNIT, LARGEST_WEIGHT) for layer in weights],
             [_whole(layer, WEIGHT_UNIT * VALUE_UNIT, LARGEST_WEIGHT * VALUE_UNIT)
-             for layer in network.intercepts_],
+             for layer in biases],
         )  # fmt: skip
 
     def log_odds(self, inputs: Floats) -> Floats:

@@ -16,7 +16,7 @@ from ml.examples import ExampleSet
 from ml.features import features
 from ml.grid import Rows
 from ml.memory import Memory
-from ml.model import CongestionModel, Examples
+from ml.model import CongestionModel, Lessons
 from ml.observations import Observations
 from ml.sanity import slower_is_likelier
 from specs.errors import WrongInput
@@ -125,13 +125,14 @@ def train_before(observations: Observations, test: int) -> TrainedModel:
 def scoring_ms(observations: Observations, model: CongestionModel) -> float:
     """Milliseconds of one core for `SCORED_ROWS` rows at every horizon, features included.
 
-    The newest window's segments stand for as many as are asked for. CPU time and the best of five
-    tries, since others may run on the core: a busy machine must not make a model look slow.
+    The newest windows' segments, each row another as in a large city, as far as there are so many.
+    CPU time and the best of five tries, since others may run on the core: a busy machine must not
+    make a model look slow.
     """
     grid = observations.seen
-    here = len(grid.roads.segment_ids)
-    segment = np.arange(SCORED_ROWS) % here
-    rows = Rows(segment, np.full(SCORED_ROWS, grid.windows[-1]))
+    here, number = len(grid.roads.segment_ids), np.arange(SCORED_ROWS)
+    known = max(len(grid.windows) - observations.spec.history_windows, 1)
+    rows = Rows(number % here, grid.windows[-1 - number // here % known])
     tries = []
     for _ in range(5):
         began = time.process_time()
@@ -163,16 +164,16 @@ def fit(
     model = CongestionModel(spec.model_dump_json(), window_seconds, memory)
     counts: dict[int, dict[str, int]] = {}
 
-    def examples(horizon: int) -> tuple[Examples, Examples]:
+    def lessons(horizon: int) -> Lessons:
         parts = known.parts(horizon)
         counts[horizon] = {"learn": len(parts.learn), "calibrate": len(parts.calibrate)}
         learn = known.examples(parts.learn, horizon)
         held_out = known.examples(parts.calibrate, horizon)
         _require_both(learn.congested, "training", horizon)
         _require_both(held_out.congested, "calibration", horizon)
-        return learn, held_out
+        return Lessons(learn, held_out, parts.again)
 
-    model.fit({horizon: partial(examples, horizon) for horizon in spec.horizons_minutes})
+    model.fit({horizon: partial(lessons, horizon) for horizon in spec.horizons_minutes})
     return model, counts
 
 

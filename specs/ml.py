@@ -23,6 +23,9 @@ Baseline = Literal["persistence", "historical_average"]
 Family = Literal["hist_gradient_boosting", "lightgbm"]
 
 
+WEEK_HOURS = 168
+
+
 class Label(SpecModel):
     """Congested: ``column < congested_below_ratio * reference``."""
 
@@ -35,7 +38,8 @@ class Feature(SpecModel):
     """One input of the model.
 
     ``windows`` is a lag or a length, in primary windows; ``of`` says whose speeds a lag or a change
-    is of; ``at``, ``measure`` and ``over`` say when, what and of which time the profile is.
+    is of; ``at``, ``measure`` and ``over`` say when, what and of which time the profile is;
+    ``period_hours`` is how long ``day_sin`` and ``day_cos`` take from one turn to the next.
     """
 
     name: Identifier
@@ -45,6 +49,7 @@ class Feature(SpecModel):
     at: Literal["window", "target"] = "window"
     measure: Measure = "speed_ratio"
     over: Span = "training"
+    period_hours: int = Field(default=24, gt=0)
     description: str
 
     @model_validator(mode="after")
@@ -54,6 +59,8 @@ class Feature(SpecModel):
             raise ValueError(f"feature {self.name}: {self.kind} is over one window or more")
         if self.of != "segment" and self.kind not in ("lag", "change"):
             raise ValueError(f"feature {self.name}: {self.kind} is of the segment only")
+        if WEEK_HOURS % self.period_hours:
+            raise ValueError(f"feature {self.name}: period_hours divides a week")
         return self
 
 
@@ -148,7 +155,9 @@ MOST_NEURONS = 128
 class PerceptronSpec(SpecModel):
     """A small neural network that answers beside the classifier's trees.
 
-    ``shares`` are the weights of its log-odds to choose from, by the days that calibrate.
+    ``shares`` are the weights of its log-odds to choose from, by the days that calibrate. Beside
+    whether traffic is congested it learns whether the speed is below the shares ``also_below`` of
+    free flow: how far it was from the label's own says more than yes or no.
     """
 
     hidden: tuple[Annotated[int, Field(gt=0, le=MOST_NEURONS)], ...] = Field(min_length=1)
@@ -157,6 +166,7 @@ class PerceptronSpec(SpecModel):
     learning_rate: float = Field(gt=0)
     l2: float = Field(ge=0)
     shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1)
+    also_below: tuple[Annotated[float, Field(gt=0)], ...] = ()
 
 
 class Training(SpecModel):

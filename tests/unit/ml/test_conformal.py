@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from ml.columns import Floats
@@ -17,7 +19,7 @@ def city(rows: int, seed: int) -> tuple[Floats, Floats, Floats]:
 
 def inside(fitted: ConformalInterval, rows: int, seed: int) -> tuple[Floats, Floats]:
     probability, spread, residual = city(rows, seed)
-    low, high = fitted.at(probability, spread)
+    low, _, high = fitted.at(probability, spread)
     return probability, ((low <= residual) & (residual <= high)).astype(float)
 
 
@@ -33,11 +35,24 @@ def test_a_bin_without_rows_takes_the_interval_of_all() -> None:
     probability, spread, residual = city(5000, 1)
     calm = probability < 0.5
     fitted = ConformalInterval.fit(probability[calm], spread[calm], residual[calm], SPEC)
-    low, high = fitted.at(np.array([0.95]), np.array([0.1]))
+    low, _, high = fitted.at(np.array([0.95]), np.array([0.1]))
     assert low[0] < 0 < high[0]
 
 
 def test_more_uncertain_rows_have_wider_intervals() -> None:
     fitted = ConformalInterval.fit(*city(60_000, 1), SPEC)
-    low, high = fitted.at(np.array([0.03, 0.95]), np.array([0.1, 0.1]))
+    low, _, high = fitted.at(np.array([0.03, 0.95]), np.array([0.1, 0.1]))
     assert high[1] - low[1] > 2 * (high[0] - low[0])
+
+
+def test_the_middle_has_as_many_new_rows_above_as_below_in_every_part() -> None:
+    fitted = ConformalInterval.fit(*city(60_000, 1), SPEC)
+    probability, spread, residual = city(60_000, 2)
+    _, middle, _ = fitted.at(probability, spread)
+    for part in (probability < 0.1, (probability > 0.4) & (probability < 0.6), probability > 0.9):
+        assert abs((residual[part] > middle[part]).mean() - 0.5) < 0.03
+
+
+def test_an_interval_of_before_moves_no_expectation() -> None:
+    fitted = replace(ConformalInterval.fit(*city(5000, 1), SPEC), middle=None)
+    assert fitted.at(np.array([0.95]), np.array([0.1]))[1].tolist() == [0.0]

@@ -5,7 +5,7 @@ import pytest
 
 from ml.columns import Floats
 from ml.families import Lesson
-from ml.mixture import Mixture, mixed
+from ml.mixture import Mixture, best_share, mixed
 from ml.perceptron import Perceptron
 from specs.ml import PerceptronSpec
 
@@ -26,11 +26,12 @@ class Says:
 
 @pytest.fixture(scope="module")
 def lesson() -> Lesson:
-    """Nine times as likely on one side of a slope; a column is hardly known, another never."""
+    """Mostly below 0.6 on one side of a slope; a column is hardly known, another never."""
     random = np.random.default_rng(3)
     inputs = random.normal(20.0, 4.0, size=(4000, 4))
     slope = inputs[:, 0] - inputs[:, 1]
-    answers = (random.uniform(size=4000) < np.where(slope > 0, 0.9, 0.1)).astype(np.float64)
+    is_likely = random.uniform(size=4000) < 0.9
+    answers = np.where((slope > 0) == is_likely, 0.4, 0.8) + random.normal(0.0, 0.05, size=4000)
     inputs[random.uniform(size=4000) < 0.9, 2] = np.nan
     inputs[:, 3] = np.nan
     return Lesson(inputs, answers)
@@ -38,7 +39,7 @@ def lesson() -> Lesson:
 
 @pytest.fixture(scope="module")
 def perceptron(lesson: Lesson) -> Perceptron:
-    return Perceptron.fit(lesson, SPEC, seed=1)
+    return Perceptron.fit(lesson, 0.6, SPEC, seed=1)
 
 
 def test_it_learns_and_the_same_seed_learns_the_same(
@@ -48,7 +49,16 @@ def test_it_learns_and_the_same_seed_learns_the_same(
     slope = lesson.inputs[:, 0] - lesson.inputs[:, 1]
     assert (odds[slope > 4.0] > 0.5).all()
     assert (odds[slope < -4.0] < -0.5).all()
-    assert np.array_equal(Perceptron.fit(lesson, SPEC, seed=1).log_odds(lesson.inputs), odds)
+    assert np.array_equal(Perceptron.fit(lesson, 0.6, SPEC, seed=1).log_odds(lesson.inputs), odds)
+
+
+def test_bounds_beside_its_own_are_learnt_from_and_not_answered(lesson: Lesson) -> None:
+    spec = SPEC.model_copy(update={"also_below": (0.35, 0.45, 0.75, 0.85)})
+    found = Perceptron.fit(lesson, 0.6, spec, seed=1)
+    assert found.weights[-1].shape == (8, 1)
+    odds, slope = found.log_odds(lesson.inputs), lesson.inputs[:, 0] - lesson.inputs[:, 1]
+    assert (odds[slope > 4.0] > 0.5).all()
+    assert (odds[slope < -4.0] < -0.5).all()
 
 
 def test_a_row_gets_the_same_bits_in_any_batch(lesson: Lesson, perceptron: Perceptron) -> None:
@@ -70,11 +80,13 @@ def test_sums_are_exact_whatever_the_weights(perceptron: Perceptron) -> None:
 def test_the_share_is_what_suits_rows_that_neither_has_seen(
     lesson: Lesson, perceptron: Perceptron
 ) -> None:
-    unseen = lesson.inputs, lesson.answers > 0
-    found = mixed(Says(np.full(4000, 0.5)), perceptron, SPEC.shares, *unseen)
+    is_below = lesson.answers < 0.6
+    unseen = lesson.inputs, is_below
+    unsure, all_knowing = Says(np.full(4000, 0.5)), Says(is_below.astype(np.float64))
+    assert best_share(unsure, perceptron, SPEC.shares, *unseen) == 1.0
+    found = mixed(unsure, perceptron, 1.0)
     assert isinstance(found, Mixture)
-    assert found.share == 1.0
     odds = perceptron.log_odds(lesson.inputs)
     assert np.array_equal(found.predict(lesson.inputs) > 0.5, odds > 0)
-    all_knowing = Says(lesson.answers)
-    assert mixed(all_knowing, perceptron, SPEC.shares, *unseen) is all_knowing
+    assert best_share(all_knowing, perceptron, SPEC.shares, *unseen) == 0.0
+    assert mixed(all_knowing, perceptron, 0.0) is mixed(all_knowing, None, 0.5) is all_knowing

@@ -59,25 +59,38 @@ def test_no_target_reaches_past_the_training_s_end() -> None:
 
 
 def test_whole_days_of_targets_calibrate_and_teach_nothing() -> None:
-    known = example_set(rush_hours(DAYS))  # of 8 days every sixth, counted from the last: day 4
+    # Of 8 days every fourth, counted from the last.
+    known = example_set(rush_hours(DAYS), calibrate_every_days=4)
     parts = known.parts(60)
     learn, held_out = (
         set(((targets_of(known.observations.truth, rows, 60).window - FIRST) // 288).tolist())
         for rows in (parts.learn, parts.calibrate)
     )
-    assert held_out == {4}
-    assert learn == {0, 1, 2, 3, 5, 6, 7}
+    assert held_out == {1, 5}
+    assert learn == {0, 2, 3, 4, 6, 7}
 
 
-def test_of_a_time_with_too_few_days_every_sixth_hour_calibrates() -> None:
-    known = example_set(rush_hours(1))
+@pytest.mark.parametrize(("days", "hours"), [(1, 3), (7, 24)])
+def test_of_a_time_with_few_days_every_seventh_hour_calibrates(days: int, hours: int) -> None:
+    known = example_set(rush_hours(days))
     parts = known.parts(15)
     learn, held_out = (
         set((targets_of(known.observations.truth, rows, 15).window // 12).tolist())
         for rows in (parts.learn, parts.calibrate)
     )
-    assert len(held_out) == 4
     assert not learn & held_out
+    assert len(held_out) in {24 * days // 7, 24 * days // 7 + 1}
+    assert len({hour % 24 for hour in held_out}) == hours  # of the day
+
+
+def test_as_large_a_share_of_the_held_out_rows_is_learnt_from_in_the_end() -> None:
+    known = example_set(rush_hours(DAYS), sample={"ratio": 0.25, "min_rows": 1, "max_rows": 10**6})
+    parts = known.parts(15)
+    assert len(parts.again) == pytest.approx(len(parts.calibrate) / 4, abs=2)
+    assert len(set(parts.again.tolist())) == len(parts.again)
+    assert parts.again.max() < len(parts.calibrate)
+    whole = example_set(rush_hours(DAYS)).parts(15)
+    assert whole.again.tolist() == list(range(len(whole.calibrate)))
 
 
 def test_only_rows_whose_target_was_observed_are_examples() -> None:
