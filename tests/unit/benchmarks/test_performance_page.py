@@ -17,7 +17,7 @@ def row(text: str, goal: str) -> list[str]:
 
 
 def test_a_goal_whose_bench_has_not_run_is_said_to_be_not_measured() -> None:
-    assert row(page({}), "lander's memory, MB")[2] == "not measured"
+    assert row(page({}), "lander's memory at 2,000 events/s, MB")[2] == "not measured"
 
 
 @pytest.mark.parametrize(("gates", "verdict"), [(0.04, "yes"), (0.09, "no")])
