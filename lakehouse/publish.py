@@ -1,4 +1,4 @@
-"""Committed rows as JSON messages on their topic."""
+"""Rows of silver and gold as JSON messages on their topic."""
 
 import time
 from typing import Protocol

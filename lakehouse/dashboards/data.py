@@ -229,7 +229,7 @@ def traffic(specs: Specs) -> Board:
                       (Sql(f"SELECT hour_of_day, {by_day} FROM gold.hour_of_week_profile"
                            " GROUP BY hour_of_day ORDER BY hour_of_day"),), "table", 12,
                       (0.8, 0.6), is_low_bad=True),
-                Panel("Delay by road", "Against free flow on a city's newest day, a vehicle's mean.",
+                Panel("Delay by road", "Against free flow, a vehicle's mean on the newest day.",
                       "s",
                       (Sql("SELECT road, delay_s_mean, delay_s_max, delay_s_per_km FROM ("
                            "SELECT *, max(local_date) OVER (PARTITION BY source) AS last_date"

@@ -68,7 +68,7 @@ class GatedTable:
         return self.merge(rows, note, [step]).rows_written
 
     def publish(self, rows: pa.Table, *, news_only: bool = False) -> None:
-        """Queue committed ``rows`` for the table's topic, if it has one.
+        """Queue ``rows`` for the table's topic, if it has one.
 
         With ``news_only`` windows that a catch-up brings in from long before stay out: they are
         in the table, and a topic carries news.
@@ -80,6 +80,16 @@ class GatedTable:
             oldest = newest - timedelta(seconds=self._news_seconds)
             rows = rows.filter(pc.greater_equal(rows["window_start"], oldest))
         self._publisher.send(self._topic, rows)
+
+    def tell(self, rows: pa.Table) -> None:
+        """Have ``rows`` on the table's topic, if it has one.
+
+        Raises:
+            Unavailable: Kafka has not taken them.
+        """
+        self.publish(rows)
+        if self._topic is not None and self._publisher is not None:
+            self._publisher.flush()
 
 
 def passed(gate: Gate, rows: pa.Table, journal: Journal, *, always: bool = False) -> Passed:

@@ -101,7 +101,7 @@ class SilverRecompute:
         self, lake: Lake, bronze: BronzePanes, publisher: Publisher, source: str | None = None
     ) -> None:
         """Work on ``lake`` with the transforms of its specs; with ``source`` on that one alone."""
-        self._lake, self._bronze, self._publisher = lake, bronze, publisher
+        self._lake, self._bronze = lake, bronze
         self._source = source
         self._journal = Journal(lake, [SILVER])
         self._segments = Segments(lake)
@@ -119,7 +119,6 @@ class SilverRecompute:
         watermark = self._watermark()
         chunks = asked.chunks(self._segments.rows.num_rows)
         written = sum(self._recompute(part, watermark) for part in chunks)
-        self._publisher.flush()
         self._journal.write()
         return written
 
@@ -156,7 +155,7 @@ class GoldRecompute:
         source: str | None = None,
     ) -> None:  # fmt: skip
         """Score with ``model``; without one only the KPIs are made. ``source``: only that one."""
-        self._lake, self._model, self._publisher = lake, model, publisher
+        self._lake, self._model = lake, model
         self._source = source
         self._journal = Journal(lake, [SCORES, KPI])
         self._segments = Segments(lake)
@@ -177,7 +176,6 @@ class GoldRecompute:
         chunks = [*asked.chunks(self._segments.rows.num_rows)]
         # The latest first: a correction that ends early is owed by its own windows, the earliest.
         written = sum(self._recompute(part) for part in reversed(chunks))
-        self._publisher.flush()
         self._journal.write()
         return written
 
@@ -232,10 +230,10 @@ def _correct(
     lake: Lake, gated: GatedTable, made: pa.Table, existing: pa.Table,
     *, of_silver: bool = False,
 ) -> int:  # fmt: skip
-    """Gate, commit and publish what differs from the ``existing`` rows; no row, no commit.
+    """Gate, publish and commit what differs from the ``existing`` rows; no row, no commit.
 
-    What is replaced goes to the table's history first: a crash between the two repeats and loses
-    nothing.
+    What is replaced goes to the table's history first, and what takes its place to the topic: a
+    crash before the commit repeats both, after it nobody would know that the topic lacks it.
     """
     table = gated.table
     rows = changed_rows(made, existing, table.spec, of_silver=of_silver)
@@ -255,9 +253,9 @@ def _correct(
             lake.table(kept.table).merge(
                 replaced, Note(job=CORRECTION, spec_version=note.spec_version)
             )
+    gated.tell(rows)
     failpoint("recompute.between_history_and_rows")
     commit = table.merge(rows, note)
-    gated.publish(rows)
     log.info("rows corrected", extra={"facts": {
         "job": note.job, "table": commit.table, "table_version": commit.version,
         "rows": commit.rows_written,
