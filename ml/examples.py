@@ -93,8 +93,8 @@ class ExampleSet:
 
     @cached_property
     def _inside(self) -> slice:
-        """Positions of the observed cells of this time."""
-        return self.cells.between(self.start, self.end)
+        """Positions of the observed cells that are over within this time."""
+        return self.cells.between(self.start, self.end + 1 - self.observations.target_windows)
 
     @cached_property
     def _all_sums(self) -> ProfileSums:

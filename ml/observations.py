@@ -57,8 +57,8 @@ class Observations:
 
     @cached_property
     def cells(self) -> ObservedCells:
-        """What profiles are made from."""
-        return ObservedCells(self.seen, self.spec)
+        """What profiles are made from: what is usual, and was lately, of that which is forecast."""
+        return ObservedCells(self.truth, self.spec)
 
     def label(self, rows: Rows, speed_kmh: Floats) -> Booleans:
         """Whether a speed [n] means congestion on the rows' segments."""

@@ -136,6 +136,13 @@ def test_a_target_of_three_windows_is_over_when_the_third_is() -> None:
     assert [*parts.learn.window, *parts.calibrate.window] == [FIRST - 3]
 
 
+def test_what_is_usual_is_of_targets_that_are_over() -> None:
+    made = aarhus((0, 70.0, 3), (1, 50.0, 4))
+    known, only = ExampleSet(made, FIRST, FIRST + 3), np.array([0])
+    usual = known.profile.level_of("speed_ratio", made.seen.roads.segment_ids, only)
+    np.testing.assert_allclose(usual, [0.7])
+
+
 def test_another_city_s_targets_are_its_primary_windows() -> None:
     made = Observations.of(silver([("a", 0, 90.0)]), segments({"a": 100.0}), SPECS)
     assert made.truth is made.seen
