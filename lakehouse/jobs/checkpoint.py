@@ -129,6 +129,11 @@ def reconciler(folder: Place) -> str:
     return f"reconcile/{writer(folder)}"
 
 
+def scorer(folder: Place) -> str:
+    """Name under which silver keeps up to when, in seconds since the epoch, gold is complete."""
+    return f"scored/{writer(folder)}"
+
+
 def told(lake: Lake, folder: Place) -> Told | None:
     """How far silver and gold are; None before the first batch.
 

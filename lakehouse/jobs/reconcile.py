@@ -7,7 +7,7 @@ that the stream has taken in since the last check, and its window is compared wi
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,7 @@ from lakehouse.added_files import added_files
 from lakehouse.commit import Note, Step
 from lakehouse.delta_log import oldest_commit
 from lakehouse.jobs.bronze_panes import BRONZE
-from lakehouse.jobs.checkpoint import Told, reconciler, told
+from lakehouse.jobs.checkpoint import Told, reconciler, scorer, told
 from lakehouse.jobs.recompute import SILVER, GoldRecompute, Range, SilverRecompute
 from lakehouse.jobs.unscored import first_scored, unscored
 from lakehouse.jobs.windows import FAR_FUTURE
@@ -169,7 +169,6 @@ class Reconciler:
         """
         self._lake, self._checkpoint = lake, checkpoint
         self._silver, self._gold = silver, gold
-        self._scored_until: datetime | None = None
 
     def reconcile(self, *, with_open: bool = False) -> int:
         """Recompute the final windows that lack readings or scores.
@@ -188,35 +187,60 @@ class Reconciler:
         reached = told(self._lake, self._checkpoint)
         if reached is None:
             return 0
-        silver, name = self._lake.table(SILVER), reconciler(self._checkpoint)
+        looked, scored = reconciler(self._checkpoint), scorer(self._checkpoint)
+        silver = self._lake.table(SILVER)
         silver.refresh()
-        before = silver.progress(name)
+        before, complete = silver.progress(looked), silver.progress(scored)
         found = late(self._lake, -1 if before is None else before, reached, with_open=with_open)
-        written = self._recompute(uncounted(self._lake, found.starts))
-        self._score(None if with_open else reached.watermark)
+        starts = uncounted(self._lake, found.starts)
+        owed = self._owe(scored, starts) if starts else complete
+        written = self._recompute(starts)
+        now_complete = self._score(complete, None if with_open else reached.watermark)
+        steps = []
         if found.through > (-1 if before is None else before):
-            note = Note(job="reconcile", spec_version=self._lake.specs.version)
-            silver.refresh()
+            steps.append(Step(looked, before, found.through))
+        if now_complete is not None and (steps or owed != complete):
+            steps.append(Step(scored, owed, now_complete))
+        if steps:
             with suppress(Fenced):  # another has come as far meanwhile
-                nothing = silver.schema.empty_table()
-                silver.append(nothing, note, [Step(name, before, found.through)])
+                self._note(steps)
         return written
+
+    def _note(self, steps: list[Step]) -> None:
+        silver = self._lake.table(SILVER)
+        silver.refresh()
+        note = Note(job="reconcile", spec_version=self._lake.specs.version)
+        silver.append(silver.schema.empty_table(), note, steps)
+
+    def _owe(self, scored: str, starts: list[datetime]) -> int | None:
+        """Say that gold is complete up to these windows only, before silver is corrected there.
+
+        Should we end before gold has followed, whoever looks next looks from there. Returns up to
+        when it is complete now; None: nobody has ever said, and all is looked at.
+        """
+        silver, first = self._lake.table(SILVER), int(min(starts).timestamp())
+        while True:
+            silver.refresh()
+            before = silver.progress(scored)
+            if before is None or before <= first:
+                return before
+            with suppress(Fenced):  # another looks too
+                self._note([Step(scored, before, first)])
+                return first
 
     def _recompute(self, starts: list[datetime]) -> int:
         """Bring every window that holds one of ``starts`` up to bronze, then what looks back."""
         if not starts:
             return 0
-        spec, scored_until = self._lake.specs.transforms, self._scored_until
+        spec = self._lake.specs.transforms
         size = timedelta(seconds=spec.primary.size_seconds)
         longest = timedelta(seconds=spec.longest_seconds)
         silver = self._silver()
-        self._scored_until = None  # if gold is not reached, it is owed whatever silver has by then
         written = sum(
             silver.recompute(part)
             for part in touched_ranges(starts, before=longest - size, after=size)
         )
         self._follow(starts, self._gold())
-        self._scored_until = scored_until
         return written
 
     def _follow(self, starts: list[datetime], gold: GoldRecompute) -> None:
@@ -226,20 +250,31 @@ class Reconciler:
         for part in touched_ranges(starts, before=timedelta(0), after=timedelta(seconds=reach)):
             gold.recompute(part)
 
-    def _score(self, until: datetime | None) -> None:
-        """Score the windows that ended up to ``until``, None for all, and have no score.
+    def _score(self, complete: int | None, until: datetime | None) -> int | None:
+        """Score the windows that have no score, or that a correction brought to silver alone.
 
-        Nor have those whose correction has reached silver alone.
+        Args:
+            complete: gold is so far, in seconds since the epoch; None: look from its beginning.
+            until: windows that ended by then; None for all.
+
+        Returns:
+            How far it is now.
         """
-        since = self._scored_until or first_scored(self._lake)
+        since = first_scored(self._lake) if complete is None else _moment(complete)
         if since is None:
-            return
-        size = timedelta(seconds=self._lake.specs.transforms.primary.size_seconds)
+            return None
         starts = unscored(self._lake, since, until)
         if starts:
             gold = self._gold()
             if not gold.has_model:
-                return
+                return complete
             self._follow(starts, gold)
-        if until is not None:
-            self._scored_until = max(since, until - size)  # the window that holds it is open
+        size = timedelta(seconds=self._lake.specs.transforms.primary.size_seconds)
+        reached = (
+            since if until is None else max(since, until - size)
+        )  # the one that holds it is open
+        return int(reached.timestamp())
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -278,6 +278,27 @@ def test_gold_follows_a_correction_that_ended_once_silver_had_it(
     score(lake, 300, revision=1)
     reconciler.reconcile()
     assert len(gold.asked) == 1
+    lake.table(SILVER).refresh()
+    assert lake.table(SILVER).progress("scored/stream/aff0a8b1") == after(600).timestamp()
+
+
+def test_what_was_found_complete_is_not_looked_at_again_after_a_restart(
+    lake: Lake, recomputes: Recomputes, tmp_path: Path
+) -> None:
+    silver, gold = recomputes
+    for start in (0, 300, 600):
+        stream(lake, metric("s:a", start, is_final=True))
+        score(lake, start)
+        land(lake, reading(start, start))
+    streamed = Streamed(lake, tmp_path)
+    streamed.batch(watermark=900)
+    Reconciler(lake, tmp_path, lambda: silver, lambda: gold).reconcile()
+    # Somebody makes silver anew by hand, and gold after it; and the newest window was not scored.
+    stream(lake, metric("s:a", 0, revision=1, is_final=True), metric("s:b", 600, is_final=True))
+    land(lake, reading(1, 600, segment_id="s:b"))
+    streamed.batch(watermark=900)
+    Reconciler(lake, tmp_path, lambda: silver, lambda: gold).reconcile()
+    assert gold.asked == [looking_back_at(lake, 600)]
 
 
 def test_a_check_goes_on_where_the_last_one_ended_also_after_a_restart(
