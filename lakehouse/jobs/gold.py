@@ -9,6 +9,7 @@ from lakehouse.commit import Note
 from lakehouse.failpoints import failpoint
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.model_watch import ModelWatch
+from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal, now
 from lakehouse.publish import Publisher
@@ -51,10 +52,15 @@ class Gold:
         seconds = self._lake.specs.transforms.primary.size_seconds
         silver = self._lake.table(SILVER)
         silver.refresh()
-        windows = spec.history_windows + SCORABLE_WINDOWS
-        known = silver.read(columns=[*GRID_COLUMNS, spec.label.column])
-        needed_from = first - timedelta(seconds=seconds * spec.history_windows)
-        rows = _newest(known, seconds, windows, needed_from)
+        since = first - timedelta(seconds=seconds * spec.history_windows)
+        newest = newest_window(silver)
+        if newest is not None:
+            windows = spec.history_windows + SCORABLE_WINDOWS
+            since = min(since, newest - timedelta(seconds=seconds * (windows - 1)))
+        rows = silver.read(
+            columns=[*GRID_COLUMNS, spec.label.column],
+            where=since_window(since) & (pc.field("window_seconds") == seconds),
+        )
         grid = SpeedGrid.from_tables(rows, self._segments.rows, spec.label, seconds)
         return RollingGrid(
             grid, history_windows=spec.history_windows, scorable_windows=SCORABLE_WINDOWS
@@ -147,12 +153,3 @@ class Gold:
         """Stop asking the registry."""
         if self._models is not None:
             self._models.close()
-
-
-def _newest(rows: pa.Table, seconds: int, windows: int, needed_from: datetime) -> pa.Table:
-    """Rows of the newest ``windows`` windows of length ``seconds``, and of all from then on."""
-    rows = rows.filter(pc.equal(rows["window_seconds"], seconds))
-    if not rows.num_rows:
-        return rows
-    oldest = pc.max(rows["window_start"]).as_py() - timedelta(seconds=seconds * (windows - 1))
-    return rows.filter(pc.greater_equal(rows["window_start"], min(oldest, needed_from)))

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow.compute as pc
 
+from lakehouse.jobs.newest import newest_window, since_window
 from lakehouse.tables import Lake
 from ml.due import Standing
 from ml.outcome import outcomes, quality_of
@@ -33,8 +34,7 @@ def standing(lake: Lake, tracking_uri: str) -> Standing:
 def _labels_after(lake: Lake, known: datetime) -> int:
     """Observed primary windows of silver that start at ``known`` or later."""
     seconds = lake.specs.transforms.primary.size_seconds
-    start, date = pc.field("window_start"), pc.field("window_date")
-    wanted = (date >= known.date()) & (start >= known) & (pc.field("window_seconds") == seconds)
+    wanted = since_window(known) & (pc.field("window_seconds") == seconds)
     count: int = lake.table(SILVER).dataset().count_rows(
         filter=wanted & (pc.field("observation_count") > 0)
     )  # fmt: skip
@@ -45,11 +45,10 @@ def _live_skill(lake: Lake) -> float | None:
     """Least Brier skill of any horizon over the newest hours of scores that can be judged."""
     scores, silver = lake.table(SCORES), lake.table(SILVER)
     scores.refresh()
-    newest = pc.max(scores.dataset().to_table(columns=["window_start"])["window_start"]).as_py()
+    newest = newest_window(scores)
     if newest is None:
         return None
-    since = newest - timedelta(hours=lake.specs.ops.retraining.skill_hours)
-    recent = (pc.field("window_date") >= since.date()) & (pc.field("window_start") >= since)
+    recent = since_window(newest - timedelta(hours=lake.specs.ops.retraining.skill_hours))
     judged = outcomes(scores.read(where=recent), silver.read(where=recent), lake.specs)
     skills = [quality.brier_skill for quality in quality_of(judged).values()]
     return min((skill for skill in skills if skill is not None), default=None)

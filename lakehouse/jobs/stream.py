@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ from lakehouse.jobs.expired import without_expired
 from lakehouse.jobs.gated import GatedTable
 from lakehouse.jobs.gold import Gold
 from lakehouse.jobs.model_watch import ModelWatch
+from lakehouse.jobs.newest import since_window
 from lakehouse.jobs.one_behind import OneBehind
 from lakehouse.jobs.open_windows import OpenWindows
 from lakehouse.jobs.recompute import CORRECTION
@@ -354,13 +356,17 @@ class Stream:
         return any(note is not None and note["job"] == CORRECTION for note in notes)
 
     def _opened(self, told: int | None, finished: int | None) -> pa.Table:
-        """Windows that are not final, or that batch ``told``, else ``finished``, left open.
+        """Windows that batch ``told`` left open; before the first, all that are not final.
 
-        Some of these a correction that was ahead of the stream has made final.
+        Some of them a later batch has closed by now, or a correction that was ahead of the stream.
         """
-        where, stands = ~pc.field("is_final"), finished if told is None else told
-        if stands is not None:
-            where = where | (pc.field("window_end") > span(self._checkpoint, stands).watermark)
+        where, end = ~pc.field("is_final"), pc.field("window_end")
+        if told is not None and finished is not None:
+            watermark = span(self._checkpoint, min(told, finished)).watermark
+            longest = timedelta(seconds=self._lake.specs.transforms.longest_seconds)
+            where = since_window(watermark - longest) & (end > watermark)
+        elif finished is not None:
+            where = where | (end > span(self._checkpoint, finished).watermark)
         self.silver.table.refresh()
         return self.silver.table.read(where=where)
 

@@ -2,9 +2,8 @@
 
 from datetime import UTC, date, datetime, time
 
-import pyarrow.compute as pc
-
 from lakehouse.added_files import added_files
+from lakehouse.jobs.newest import days_of
 from lakehouse.tables import LakeTable
 
 
@@ -36,5 +35,4 @@ def midnight(day: date) -> datetime:
 
 
 def _all_days(table: LakeTable) -> dict[date, datetime]:
-    days = pc.unique(table.read(columns=["window_date"])["window_date"]).to_pylist()
-    return {day: midnight(day) for day in days}
+    return {day: midnight(day) for day in days_of(table)}
