@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from specs.errors import Unavailable
 from specs.loader import Specs
+from tests.memory_publisher import MemoryPublisher
 from tests.rows import after, reading
 from tests.spark.pipeline import DAY, Pipeline
 
@@ -75,6 +77,41 @@ def test_late_readings_change_the_scores_of_every_window_that_looks_back_at_them
     assert {(row["window_start"], row["revision"]) for row in silver
             if row["window_seconds"] == 300} >= {(corrected, 1), (beside, 0)}  # fmt: skip
     assert pipeline.recompute_gold(DAY) == 0
+
+
+class FailingAt(MemoryPublisher):
+    """Kafka is away at the n-th flush."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._left = number
+
+    def flush(self) -> None:
+        self._left -= 1
+        if not self._left:
+            raise Unavailable("Kafka is away")
+
+
+def test_a_correction_that_ended_before_gold_is_finished_by_whoever_looks_next(
+    spark: "SparkSession", tmp_path: Path, specs: Specs, champion: "LoadedModel"
+) -> None:
+    ended, undisturbed = (
+        Pipeline(spark, tmp_path / name, specs, champion) for name in ("ended", "undisturbed")
+    )
+    seven = 7 * 3600
+    for one in (ended, undisturbed):
+        one.land(reading(0, seven, 30.0), reading(1, seven + 300, 35.0), reading(2, seven + 9000))
+        one.run()
+        one.land(reading(3, seven + 10, 90.0))
+        one.run()
+    ended.publisher = FailingAt(2)  # once for silver's rows, then for the scores
+    with pytest.raises(Unavailable, match="away"):
+        ended.reconciler().reconcile()
+    ended.publisher = MemoryPublisher()
+    assert ended.reconciler().reconcile() == 0
+    undisturbed.reconciler().reconcile()
+    for name in (SCORES, KPI):
+        assert ended.rows(name, but=()) == undisturbed.rows(name, but=())
 
 
 def test_a_challenger_scores_final_windows_apart_from_the_champion(
