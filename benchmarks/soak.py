@@ -96,8 +96,13 @@ def measure(load: LiveLoad) -> Result:
         lake = home.lake(load.segments)
         make_champion(home, load)
         diary = Diary(home.lake(load.segments))
-        with home.child("maintain", "--quiet", "--every", str(MAINTAIN_SECONDS)):
-            seen = run_live(home, lake, load, diary.write)
+        with home.child("maintain", "--quiet", "--every", str(MAINTAIN_SECONDS)) as upkeep:
+
+            def note(meter: Meter) -> None:
+                upkeep.check()
+                diary.write(meter)
+
+            seen = run_live(home, lake, load, note)
         fresh = freshness_seconds(lake, since_version=seen.since_version)
         diary.series["p95_seconds"] = [
             (second.timestamp(), p95) for second, p95 in p95_by_second(lake, seen.since_version)

@@ -279,12 +279,20 @@ class LakeTable(TableSnapshot):
         Only those that a commit has replaced; with ``orphans`` also those that no commit ever
         named: what killed writers left, and what a live one is about to commit if ``hours`` is
         shorter than its commit takes.
+
+        Raises:
+            Unavailable: its own commits, which say that files go, kept conflicting.
         """
-        self.refresh()
-        with self._operation("vacuum"):
-            deleted = self._delta.vacuum(
+        deleted: list[str] = []
+
+        def once() -> None:
+            self.refresh()
+            deleted.extend(self._delta.vacuum(
                 retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=orphans
-            )
+            ))  # fmt: skip
+
+        with self._operation("vacuum"):
+            self._retry_conflicts(once)
         return len(deleted)
 
     def _shaped(self, rows: pa.Table) -> pa.Table:

@@ -87,9 +87,12 @@ def _maintain(lake: Lake, table: LakeTable, checkpoint: Place, now: datetime) ->
     cleaned = table.clean_log(log_begins, min(opened, _noted_through(lake, table)))
     vacuum_begins = max(now, clock()) + MOMENT
     if _has_read_since(table, read, vacuum_begins - timedelta(hours=rules.replaced_file_hours)):
-        vacuumed = table.vacuum(rules.replaced_file_hours)
-        vacuumed += table.vacuum(rules.orphan_hours, orphans=True)
-        done = replace(done, vacuumed_files=vacuumed)
+        try:
+            vacuumed = table.vacuum(rules.replaced_file_hours)
+            vacuumed += table.vacuum(rules.orphan_hours, orphans=True)
+            done = replace(done, vacuumed_files=vacuumed)
+        except Unavailable as hindrance:
+            done = replace(done, postponed=str(hindrance).splitlines()[0])
     else:
         done = replace(done, postponed="vacuum waits for the stream")
     return replace(

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from deltalake.exceptions import DeltaError
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lakehouse import tables
 from lakehouse.commit import Note, Step
@@ -47,6 +48,26 @@ def has_read(folder: Path, version: int) -> Path:
     (folder / "offsets" / "0").write_text(f'v1\n{{"batchWatermarkMs": 0}}\n{json.dumps(offset)}')
     (folder / "commits" / "0").write_text("v1\n{}")
     return folder
+
+
+@pytest.mark.parametrize(("conflicts", "postponed"), [(2, False), (1000, True)])
+def test_a_vacuum_that_meets_a_commit_is_begun_again_and_ends_no_maintenance(
+    hasty: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conflicts: int, postponed: bool
+) -> None:
+    silver, vacuum, met = hasty.table(SILVER), DeltaTable.vacuum, [0]
+    for number in range(3):
+        silver.merge(table(hasty, SILVER, [metric("s:a", 0, revision=number)]), NOTE)
+
+    def conflicting(*arguments: Any, **options: Any) -> list[str]:
+        met[0] += 1
+        if met[0] <= conflicts:
+            raise CommitFailedError("a concurrent transaction deleted data this operation read")
+        return vacuum(*arguments, **options)
+
+    monkeypatch.setattr(DeltaTable, "vacuum", conflicting)
+    upkeep = of(maintain(hasty, tmp_path / "none", now()), SILVER)
+    assert ("met other writers' commits" in upkeep.postponed) == postponed
+    assert (upkeep.vacuumed_files > 0) != postponed
 
 
 def test_a_listing_with_a_gap_postpones_the_rest_of_a_table(
