@@ -12,7 +12,7 @@ from ml.columns import Integers
 from ml.grid import Rows
 from ml.roads import Roads
 
-DAY_SECONDS = 86_400
+HOUR_SECONDS, DAY_SECONDS = 3600, 86_400
 SUNDAY = 6
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ml.calendar import DAY_SECONDS, local_times
+from ml.calendar import DAY_SECONDS, HOUR_SECONDS, local_times
 from ml.columns import Floats, Integers
 from ml.grid import Rows, SpeedGrid
 from ml.memory import Memory
@@ -15,7 +15,7 @@ from ml.places import Places, mean_of_known
 from specs.errors import WrongInput
 from specs.ml import Feature, FeatureKind, MlSpec
 
-MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
+MINUTE_SECONDS = 60
 
 
 def features(

@@ -9,13 +9,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ml.calendar import DAY_SECONDS, local_times
+from ml.calendar import DAY_SECONDS, HOUR_SECONDS, local_times
 from ml.columns import Booleans, Floats, Integers
 from ml.grid import Rows, SpeedGrid
 from ml.profile import Profile, ProfileSums
 from specs.ml import MlSpec
-
-HOUR_SECONDS = 3600
 
 
 def refresh_days(windows: Integers, window_seconds: int, spec: MlSpec) -> Integers:

@@ -270,9 +270,8 @@ class Reconciler:
                 return complete
             self._follow(starts, gold)
         size = timedelta(seconds=self._lake.specs.transforms.primary.size_seconds)
-        reached = (
-            since if until is None else max(since, until - size)
-        )  # the one that holds it is open
+        # The window that holds ``until`` is open.
+        reached = since if until is None else max(since, until - size)
         return int(reached.timestamp())
 
 

@@ -198,6 +198,14 @@ class Crashing(MemoryPublisher):
         self._fail("flush")
 
 
+def end(pipeline: Pipeline, kind: str) -> None:
+    """Run until the driver dies in a call of that kind; its successor's publisher works."""
+    pipeline.publisher = Crashing(kind)
+    with pytest.raises(Unavailable, match="crash"):
+        pipeline.run()
+    pipeline.publisher = MemoryPublisher()
+
+
 @pytest.mark.parametrize(
     "kind",
     [
@@ -213,11 +221,8 @@ def test_a_crash_after_a_commit_repeats_the_batch_and_doubles_nothing(
         one.land(at(0, 0), at(1, 10))
         one.run()
         one.land(at(2, 20), at(3, 1500))
-    pipeline.publisher = Crashing(kind)
-    with pytest.raises(Unavailable, match="crash"):
-        pipeline.run()
+    end(pipeline, kind)
     before = pipeline.versions()
-    pipeline.publisher = MemoryPublisher()
     pipeline.run()
     undisturbed.run()
     assert pipeline.rows() == undisturbed.rows()
@@ -240,10 +245,7 @@ def test_a_crash_in_the_first_batch_leaves_out_no_window_that_it_closed(
     pipeline, undisturbed = make("crashed"), make("undisturbed")
     for one in (pipeline, undisturbed):
         one.land(at(0, 0), at(1, 10), at(2, 1500))
-    pipeline.publisher = Crashing(kind)
-    with pytest.raises(Unavailable, match="crash"):
-        pipeline.run()
-    pipeline.publisher = MemoryPublisher()
+    end(pipeline, kind)
     pipeline.run()
     undisturbed.run()
     assert pipeline.rows() == undisturbed.rows()
@@ -273,10 +275,7 @@ def test_a_driver_that_ends_inside_a_commit_of_bronze_counts_each_file_of_it_onc
         one.land(at(0, 0))
         one.run()
         one.land(at(1, midnight - 1), at(2, midnight), at(3, midnight + 1))  # a file a day
-    pipeline.publisher = Crashing("send")  # in the first file's batch
-    with pytest.raises(Unavailable, match="crash"):
-        pipeline.run()
-    pipeline.publisher = MemoryPublisher()
+    end(pipeline, "send")  # in the first file's batch
     pipeline.run()
     undisturbed.run()
     assert pipeline.rows() == undisturbed.rows()
