@@ -30,7 +30,8 @@ class Growth:
         first: median of the first quarter.
         last: median of the last quarter.
         highest: of all.
-        per_hour: slope of the straight line through the second half, by least squares.
+        per_hour: slope of the straight line through the last third, by least squares: in a run of
+            two hours all that has an end, as names of replaced files have, has reached it by then.
     """
 
     first: float
@@ -43,10 +44,10 @@ def growth(series: Series) -> Growth:
     """How a figure grew; of at least two samples."""
     values = [value for _, value in series]
     quarter = max(len(values) // 4, 1)
-    half = series[len(series) // 2 :]
+    third = series[len(series) * 2 // 3 :]
     return Growth(
         statistics.median(values[:quarter]), statistics.median(values[-quarter:]), max(values),
-        slope(half) * 3600,
+        slope(third) * 3600,
     )  # fmt: skip
 
 

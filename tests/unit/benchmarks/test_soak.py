@@ -10,7 +10,7 @@ def test_a_line_has_its_slope() -> None:
     assert slope([(5, 1.0), (5, 3.0)]) == 0.0
 
 
-def test_growth_is_of_the_second_half_and_by_quarters() -> None:
-    grown = growth([(at, 10.0 if at < 4 else 10.0 + at) for at in range(8)])
-    assert (grown.first, grown.last, grown.highest) == (10.0, 16.5, 17.0)
+def test_growth_is_of_the_last_third_and_by_quarters() -> None:
+    grown = growth([(at, 10.0 if at < 6 else 10.0 + at) for at in range(9)])
+    assert (grown.first, grown.last, grown.highest) == (10.0, 17.5, 18.0)
     assert grown.per_hour == pytest.approx(3600)
