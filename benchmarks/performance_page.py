@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks.bar_chart import Bar, bar_chart
 
 Kept = Mapping[str, Any]
-PEERS, BACKFILL, RAMP, GROWTH, FRESHNESS = (
-    "landing-peers", "backfill", "ramp", "growth", "freshness",
+PEERS, BACKFILL, RAMP, GROWTH, FRESHNESS, TRINO, QUERY = (
+    "landing-peers", "backfill", "ramp", "growth", "freshness", "freshness-trino", "query",
 )  # fmt: skip
 LANDING_CHART, RAMP_CHART = "performance-landing.svg", "performance-ramp.svg"
 NAMES = {
@@ -105,6 +105,10 @@ AIMS = (
         is_most=True),
     Aim("the same, p95 s", 1.5, FRESHNESS, _optional("p95_seconds"), SPARK, is_most=True),
     Aim("the same, p99 s", 2.5, FRESHNESS, _optional("p99_seconds"), SPARK, is_most=True),
+    Aim("freshness at 2,000 events/s, as a row that Trino returns, p95 s", 2.5, TRINO,
+        _optional("trino_p95_seconds"), "what Trino takes is missing to the stream", is_most=True),
+    Aim("five queries of the SQL guide on 10 million rows, slowest p95 s", 1, QUERY,
+        _optional("slowest_p95_seconds"), "groups of a text over millions of rows", is_most=True),
     Aim("backfill bronze to gold, events/s", 200_000, BACKFILL,
         lambda result: float(result["events_per_second"]), "see its parts below"),
     Aim("freshness with more history or more segments against the base", 1.3, GROWTH,
@@ -284,6 +288,35 @@ def _freshness(kept: Kept) -> list[str]:
     ]  # fmt: skip
 
 
+def _trino(kept: Kept) -> list[str]:
+    result = kept["result"]
+    return [
+        "## Freshness through Trino", "", *_made(kept), "",
+        f"{_number(result['events_per_second'])} readings/s for {_number(result['seconds'])} s, on"
+        f" the same CPUs; from Kafka's timestamp to a row that Trino returns"
+        f" p50 {_number(result['trino_p50_seconds'])}, p95 {_number(result['trino_p95_seconds'])},"
+        f" p99 {_number(result['trino_p99_seconds'])} s by {result['trino_queries']} queries;"
+        f" to gold's commit p95 {_number(result['p95_seconds'])} s. Trino took"
+        f" {_number(result['cpu_seconds']['trino'] / result['seconds'])} cores.", "",
+    ]  # fmt: skip
+
+
+def _query(kept: Kept) -> list[str]:
+    result, prefix = kept["result"], "question_"
+    rows = [
+        f"| {name.removeprefix(prefix)} | {_number(one['p50_seconds'])}"
+        f" | {_number(one['p95_seconds'])} |"
+        for name, one in result.items()
+        if name.startswith(prefix)
+    ]
+    return [
+        "## Queries", "", *_made(kept), "",
+        f"{result['rows']:,} rows of silver.segment_metric, questions of [the SQL guide](sql.md),"
+        f" each {result['load']['repetitions']} times, warm.", "",
+        "| question | p50 s | p95 s |", "|---|---|---|", *rows, "",
+    ]  # fmt: skip
+
+
 def _made(kept: Kept) -> list[str]:
     machine = kept["machine"]
     return [
@@ -302,6 +335,7 @@ def _number(value: float) -> str:
 
 
 PARTS: Mapping[str, Callable[[Kept], list[str]]] = {
-    FRESHNESS: _freshness, PEERS: _landing, RAMP: _ramp, BACKFILL: _backfill, GROWTH: _growth,
+    FRESHNESS: _freshness, TRINO: _trino, QUERY: _query, PEERS: _landing, RAMP: _ramp,
+    BACKFILL: _backfill, GROWTH: _growth,
 }  # fmt: skip
 """What the page tells of each kept result, in its order."""
