@@ -241,7 +241,10 @@ def help_time(
 @app.command("keep")
 def keep_result(
     name: Annotated[
-        str, typer.Argument(help="landing-peers, ramp, backfill, growth, freshness, freshness-trino or query.")
+        str,
+        typer.Argument(
+            help="landing-peers, ramp, backfill, growth, freshness, freshness-trino or query."
+        ),
     ],
     command: Annotated[str, typer.Option(help="What printed it.")],
 ) -> None:

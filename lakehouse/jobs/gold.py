@@ -1,5 +1,6 @@
 """The gold side of the stream: scores of the changed windows, and the network's KPIs."""
 
+import logging
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ from lakehouse.transforms.network_kpi import network_kpi
 from ml.grid import RollingGrid, SpeedGrid
 from ml.score import scores
 from specs.errors import GateFailed, Unavailable, WrongInput
+
+log = logging.getLogger(__name__)
 
 SILVER = "silver.segment_metric"
 SCORABLE_WINDOWS = 36
@@ -146,7 +149,10 @@ class Gold:
             return
         try:
             self.shadow.merge(scores(challenger, grid, final, scored_at=now()), note)
-        except (GateFailed, WrongInput, Unavailable) as error:
+        except Unavailable as error:
+            log.warning("challenger version %s has not scored this batch: %s",
+                        challenger.version, error)  # fmt: skip
+        except (GateFailed, WrongInput) as error:
             self._models.refuse_challenger(error)  # type: ignore[union-attr]
 
     def close(self) -> None:

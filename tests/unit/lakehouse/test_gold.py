@@ -1,6 +1,7 @@
 """The gold side of the stream, after a restart in front of hours to catch up with."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,24 @@ from lakehouse.jobs.segments import Segments
 from lakehouse.journal import Journal
 from lakehouse.tables import Lake
 from ml.score import LoadedModel
+from specs.errors import Unavailable
 from specs.loader import Specs
 from tests.champion import wave_champion
 from tests.memory_publisher import MemoryPublisher
 from tests.rows import after, metric, segment, table
 
 SILVER, SCORES, ROAD = "silver.segment_metric", "gold.congestion_scores", "silver.road_segment"
+SHADOW = "gold.shadow_score"
 NOTE = Note(job="stream", spec_version="v")
 HISTORY, HOURS = range(60), range(60, 160)
 """Windows of five minutes: those scored before, and eight hours that come in one batch."""
 
 
 class Champion:
-    """A registry whose champion never changes and has no challenger."""
+    """A registry whose champion never changes; without ``challenger`` it has none."""
 
-    challenger: LoadedModel | None = None
-
-    def __init__(self, model: LoadedModel) -> None:
-        self.model = model
+    def __init__(self, model: LoadedModel, challenger: LoadedModel | None = None) -> None:
+        self.model, self.challenger = model, challenger
 
     def close(self) -> None:
         """Nothing to stop."""
@@ -98,3 +99,26 @@ def test_hours_that_come_in_one_batch_are_scored_as_a_recompute_would(
     windows_scored = len(left_open) + len(HOURS)
     assert len(scored(lake)) == 2 * windows_scored * len(specs.ml.horizons_minutes)
     assert scored(lake) == scored(again)
+
+
+def test_a_challenger_whose_rows_could_not_be_committed_scores_the_next_batch(
+    tmp_path: Path, specs: Specs, champion: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = silver_lake(tmp_path, specs, windows(HISTORY, is_final=True))
+    challenger = replace(champion, version=8, table=specs.tables[SHADOW])
+    models = Champion(champion, challenger)
+    gold = Gold(lake, Segments(lake), Journal(lake, []), MemoryPublisher(), models)  # type: ignore[arg-type]
+
+    def conflict(*_: Any) -> None:
+        raise Unavailable("others commit all the time")
+
+    merge = gold.shadow.merge
+    for batch_id, commit in enumerate((conflict, merge)):
+        first = HOURS.start + batch_id
+        changed = table(lake, SILVER, windows(range(first, first + 1), is_final=True))
+        lake.table(SILVER).merge(changed, NOTE)
+        monkeypatch.setattr(gold.shadow, "merge", commit)
+        gold.score(changed, table(lake, SILVER, []), NOTE, "stream", batch_id)
+    shadow = lake.table(SHADOW).read().to_pylist()
+    assert {row["window_start"] for row in shadow} == {after(300.0 * (HOURS.start + 1))}
+    assert {row["model_version"] for row in shadow} == {8}
