@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.aims import FRESHNESS, GROWTH
 from benchmarks.kept import kept_results
-from benchmarks.performance_page import FRESHNESS, GROWTH, page
+from benchmarks.performance_page import page
 
 
 def kept(result: dict[str, Any]) -> dict[str, Any]:
