@@ -8,6 +8,9 @@ from sklearn.isotonic import IsotonicRegression
 
 from ml.columns import Booleans, Floats
 
+DIGITS = 12
+"""Scores that differ by less are one: between two that nearly are, the regression finds NaN."""
+
 
 @dataclass(frozen=True, eq=False)
 class Calibrator:
@@ -26,6 +29,7 @@ class Calibrator:
     @classmethod
     def fit(cls, score: Floats, happened: Booleans) -> Self:
         """Fit on rows [n] that the trees have not seen."""
+        score = score.round(DIGITS)
         stepped = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(score, happened)
         steps, step, count = np.unique(stepped, return_inverse=True, return_counts=True)
         middles = np.bincount(step, score) / count

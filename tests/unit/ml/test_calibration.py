@@ -39,3 +39,12 @@ def test_a_higher_score_is_never_a_lower_probability(seen: list[tuple[float, boo
     found = Calibrator.fit(score, happened).at(np.linspace(0, 1, 101))
     assert (np.diff(found) >= 0).all()
     assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_scores_that_differ_by_rounding_alone_are_one() -> None:
+    random = np.random.default_rng(3)
+    score = np.repeat([2e-4, 0.999], 300) + random.uniform(-1e-16, 1e-16, 600)
+    happened = np.repeat([False, True], 300)
+    made = Calibrator.fit(score, happened)
+    assert np.isfinite(made.probability).all()
+    assert np.isfinite(made.at(score)).all()
