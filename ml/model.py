@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -19,8 +19,9 @@ from ml.drift import Reference
 from ml.families import Lesson, Trees, grow
 from ml.features import FeatureView
 from ml.grid import Rows, SpeedGrid
+from ml.median import PerceptronMedian
 from ml.memory import Memory
-from ml.mixture import best_share, mixed
+from ml.mixture import Mixture, mixed, mixed_median
 from ml.perceptron import Perceptron
 from ml.profile import Profile
 from specs.errors import WrongInput
@@ -86,6 +87,15 @@ class Lessons:
     again: Integers
 
 
+class _Networks(NamedTuple):
+    """The perceptrons beside the trees: of the first and the final probability, of the median."""
+
+    first: Perceptron
+    final: Perceptron
+    median: PerceptronMedian
+    shares: tuple[float, ...]
+
+
 class CongestionModel(BaseEstimator):  # type: ignore[misc]
     """Probability of congestion and expected speed at each horizon, with all that they stand on.
 
@@ -140,48 +150,52 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
         learn, held_out = lessons.learn, lessons.held_out
         everything = learn.with_some_of(held_out, lessons.again)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            regressing = pool.submit(self._median, learn)
-            growing = [pool.submit(self._trees, rows) for rows in (learn, everything)]
-            networks = [self._network(rows) for rows in (learn, everything)]
+            regressing = pool.submit(self._regressor, learn)
+            growing = [pool.submit(self._classifier, rows) for rows in (learn, everything)]
+            networks = self._networks(learn, everything)
             regressor, (first, final) = regressing.result(), (one.result() for one in growing)
-        share = self._share(first, networks[0], held_out)
-        raw = mixed(first, networks[0], share).predict(held_out.inputs)
+        inputs, came = held_out.inputs, self._change(held_out)
+        if networks is None:
+            raw, change = first.predict(inputs), regressor.predict(inputs)
+        else:
+            shares, free_flow = networks.shares, self._free_flow(inputs)
+            first, raw = mixed(first, networks.first, shares, inputs, held_out.congested)
+            regressor, change = mixed_median(
+                regressor, networks.median, shares, inputs, came, free_flow
+            )
+            if isinstance(first, Mixture):
+                final = Mixture(final, networks.final, first.share)
         calibrator = Calibrator.fit(raw, held_out.congested)
-        expected = self._start(held_out.inputs) + regressor.predict(held_out.inputs)
-        self.classifiers[horizon] = mixed(final, networks[1], share)
-        self.calibrators[horizon], self.regressors[horizon] = calibrator, regressor
+        self.classifiers[horizon], self.regressors[horizon] = final, regressor
+        self.calibrators[horizon] = calibrator
         self.references[horizon] = Reference.of(learn.inputs, learn.congested)
         self.intervals[horizon] = ConformalInterval.fit(
-            calibrator.at(raw),
-            self._input(held_out.inputs, SPREAD),
-            held_out.speed_kmh / self._free_flow(held_out.inputs) - expected,
-            self.spec.interval,
+            calibrator.at(raw), self._input(inputs, SPREAD), came - change, self.spec.interval
         )
 
-    def _trees(self, rows: Examples) -> Trees:
+    def _classifier(self, rows: Examples) -> Trees:
         training, outcome = self.spec.training, rows.congested.astype(np.float64)
         lesson = Lesson(rows.inputs, outcome)
         return grow(training.family, lesson, "log_loss", training.classifier, training.seed)
 
-    def _median(self, rows: Examples) -> Trees:
-        training, free_flow = self.spec.training, self._free_flow(rows.inputs)
-        change = rows.speed_kmh / free_flow - self._start(rows.inputs)
+    def _regressor(self, rows: Examples) -> Trees:
+        training = self.spec.training
         # Weighted by free flow, an error of the ratio counts in km/h.
-        moved = Lesson(rows.inputs, change).weighted(free_flow)
-        return grow(training.family, moved, "absolute_error", training.regressor, training.seed)
+        lesson = Lesson(rows.inputs, self._change(rows)).weighted(self._free_flow(rows.inputs))
+        return grow(training.family, lesson, "absolute_error", training.regressor, training.seed)
 
-    def _network(self, rows: Examples) -> Perceptron | None:
-        spec, label = self.spec.training, self.spec.label
-        if spec.perceptron is None:
+    def _networks(self, learn: Examples, everything: Examples) -> "_Networks | None":
+        spec, seed = self.spec.training.perceptron, self.spec.training.seed
+        if spec is None:
             return None
-        lesson = Lesson(rows.inputs, rows.speed_kmh / self._free_flow(rows.inputs))
-        return Perceptron.fit(lesson, label.congested_below_ratio, spec.perceptron, spec.seed)
+        bounds = [self.spec.label.congested_below_ratio, *spec.also_below]
 
-    def _share(self, trees: Trees, network: Perceptron | None, unseen: Examples) -> float:
-        spec = self.spec.training.perceptron
-        if spec is None or network is None:
-            return 0.0
-        return best_share(trees, network, spec.shares, unseen.inputs, unseen.congested)
+        def network(rows: Examples) -> Perceptron:
+            ratio = rows.speed_kmh / self._free_flow(rows.inputs)
+            return Perceptron.fit(rows.inputs, ratio[:, None] < bounds, spec, seed)
+
+        median = PerceptronMedian.fit(Lesson(learn.inputs, self._change(learn)), spec, seed)
+        return _Networks(network(learn), network(everything), median, spec.shares)
 
     def forecast(self, grid: SpeedGrid, rows: Rows) -> Prediction:
         """Forecast from cells of a grid, at every horizon.
@@ -246,8 +260,12 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
         )
         return probability, speed, low_kmh, high_kmh
 
+    def _change(self, rows: Examples) -> Floats:
+        """Of the speed ratio, from the row's start to its target."""
+        return rows.speed_kmh / self._free_flow(rows.inputs) - self._start(rows.inputs)
+
     def _start(self, inputs: Floats) -> Floats:
-        """Speed ratio that the regression's change is added to: the newest known, else usual."""
+        """Speed ratio that a change is added to: the newest known, else usual."""
         now = self._input(inputs, "speed_ratio")
         return np.where(np.isnan(now), self._input(inputs, "profile_ratio"), now)
 

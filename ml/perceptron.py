@@ -1,13 +1,14 @@
 """A small neural network whose answer to a row does not depend on the rows beside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.neural_network import MLPClassifier
 
-from ml.columns import Floats
-from ml.families import Lesson
+from ml.columns import Booleans, Floats
 from ml.threads import keep_blas_to_one
 from specs.ml import PerceptronSpec
 
@@ -35,37 +36,29 @@ class Perceptron:
     biases: list[Floats]
 
     @classmethod
-    def fit(cls, lesson: Lesson, below: float, spec: PerceptronSpec, seed: int) -> Self:
-        """Learn by Adam the log-odds of an answer ``below`` a bound, and below others beside it.
+    def fit(
+        cls, inputs: Floats, happened: Booleans, spec: PerceptronSpec, seed: int, kept: int = 1
+    ) -> Self:
+        """Learn by Adam the log-odds of several things at once, as the mean of a few networks.
 
         What is unknown of a row counts as the mean.
 
         Args:
-            lesson: rows to learn from; the answers are numbers.
-            below: the bound.
-            spec: layers, steps and their length, and the other bounds.
+            inputs: of rows to learn from, [n, features].
+            happened: in these rows, [n, things].
+            spec: layers, steps and their length.
             seed: the same rows and seed give the same network.
+            kept: so many of the things, the first, are answered later; the others only teach.
         """
-        known = ~np.isnan(lesson.inputs)
+        known = ~np.isnan(inputs)
         count = np.maximum(known.sum(axis=0), 1)
-        centre = np.where(known, lesson.inputs, 0.0).sum(axis=0) / count
-        spread = np.sqrt((np.where(known, lesson.inputs - centre, 0.0) ** 2).sum(axis=0) / count)
+        centre = np.where(known, inputs, 0.0).sum(axis=0) / count
+        spread = np.sqrt((np.where(known, inputs - centre, 0.0) ** 2).sum(axis=0) / count)
         scale = np.where(spread > 0, spread, 1.0)
-        values = (_standard(lesson.inputs, centre, scale) / VALUE_UNIT).astype(np.float32)
-        network = MLPClassifier(
-            spec.hidden, alpha=spec.l2, batch_size=min(spec.batch_rows, len(values)),
-            learning_rate_init=spec.learning_rate,
-            random_state=np.random.RandomState(seed),  # of a number each epoch is in one order
-        )  # fmt: skip
-        bounds = [below, *spec.also_below]
-        is_below = (lesson.answers[:, None] < bounds).astype(np.int64)
-        answers = is_below if spec.also_below else is_below[:, 0]
-        keep_blas_to_one()
-        for _ in range(spec.epochs):
-            network.partial_fit(values, answers, classes=[*range(max(len(bounds), 2))])
-        first = slice(0, 1)  # of the outputs: the others have done their part
-        weights = [*network.coefs_[:-1], network.coefs_[-1][:, first]]
-        biases = [*network.intercepts_[:-1], network.intercepts_[-1][first]]
+        values = (_standard(inputs, centre, scale) / VALUE_UNIT).astype(np.float32)
+        networks = [_learnt(values, happened, spec, seed + which) for which in range(spec.networks)]
+        weights, biases = _mean_network(networks)
+        weights[-1], biases[-1] = weights[-1][:, :kept], biases[-1][:kept]
         return cls(
             centre, scale,
             [_whole(layer, WEIGHT_UNIT, LARGEST_WEIGHT) for layer in weights],
@@ -74,15 +67,55 @@ class Perceptron:
         )  # fmt: skip
 
     def log_odds(self, inputs: Floats) -> Floats:
-        """Of the answer 1, for each row [n] of ``inputs`` [n, features]."""
+        """Of each thing that is answered in each row of ``inputs`` [n, features]; [n, kept]."""
         keep_blas_to_one()
         values = _standard(inputs, self.centre, self.scale)
         sums = values @ self.weights[0] + self.biases[0]
         for weights, biases in zip(self.weights[1:], self.biases[1:], strict=True):
             values = np.clip(np.rint(sums / WEIGHT_UNIT), 0.0, LARGEST_VALUE)
             sums = values @ weights + biases
-        odds: Floats = sums[:, 0] / (WEIGHT_UNIT * VALUE_UNIT)
+        odds: Floats = sums / (WEIGHT_UNIT * VALUE_UNIT)
         return odds
+
+
+Layers = tuple[list[Floats], list[Floats]]
+"""Weights [in, out] and biases [out] of each layer."""
+
+
+def _learnt(
+    values: npt.NDArray[np.float32], happened: Booleans, spec: PerceptronSpec, seed: int
+) -> Layers:
+    network = MLPClassifier(
+        spec.hidden, alpha=spec.l2, batch_size=min(spec.batch_rows, len(values)),
+        learning_rate_init=spec.learning_rate,
+        random_state=np.random.RandomState(seed),  # of a number each epoch is in one order
+    )  # fmt: skip
+    answers, things = happened.astype(np.int64), happened.shape[1]
+    keep_blas_to_one()
+    for _ in range(spec.epochs):
+        network.partial_fit(
+            values, answers if things > 1 else answers[:, 0], classes=[*range(max(things, 2))]
+        )
+    return network.coefs_, network.intercepts_
+
+
+def _mean_network(networks: Sequence[Layers]) -> Layers:
+    """One network whose outputs are the mean of those of all: side by side, and then together."""
+    weights = [list(layers) for layers in zip(*(network[0] for network in networks), strict=True)]
+    biases = [list(layers) for layers in zip(*(network[1] for network in networks), strict=True)]
+    between = [_side_by_side(layers) for layers in weights[1:-1]]
+    return (
+        [np.hstack(weights[0]), *between, np.vstack(weights[-1]) / len(networks)],
+        [*(np.concatenate(layers) for layers in biases[:-1]), np.mean(biases[-1], axis=0)],
+    )
+
+
+def _side_by_side(layers: Sequence[Floats]) -> Floats:
+    """Layers [in, out] of one shape as one, of which each reads its own part alone."""
+    count, (rows, columns) = len(layers), layers[0].shape
+    wide = np.zeros((count, rows, count, columns))
+    wide[range(count), :, range(count), :] = layers
+    return wide.reshape(count * rows, count * columns)
 
 
 def _standard(inputs: Floats, centre: Floats, scale: Floats) -> Floats:

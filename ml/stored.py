@@ -17,6 +17,8 @@ TRUSTED_TYPES = (
     "ml.families.SklearnTrees",
     "ml.model.CongestionModel",
     "ml.memory.Memory",
+    "ml.median.PerceptronMedian",
+    "ml.mixture.MedianMixture",
     "ml.mixture.Mixture",
     "ml.network.NetworkForecast",
     "ml.perceptron.Perceptron",

@@ -153,20 +153,26 @@ MOST_NEURONS = 128
 
 
 class PerceptronSpec(SpecModel):
-    """A small neural network that answers beside the classifier's trees.
+    """A small neural network beside the classifier's trees, and one beside the regressor's.
 
-    ``shares`` are the weights of its log-odds to choose from, by the days that calibrate. Beside
-    whether traffic is congested it learns whether the speed is below the shares ``also_below`` of
-    free flow: how far it was from the label's own says more than yes or no.
+    Each is the mean of as many ``networks`` that begin differently. ``shares`` are the weights of
+    their answers to choose from, by the days that calibrate. Beside
+    whether traffic is congested the first learns whether the speed is below the shares
+    ``also_below`` of free flow: how far it was from the label's own says more than yes or no. The
+    other learns whether the change of the speed ratio is below its ``median_quantiles``.
     """
 
     hidden: tuple[Annotated[int, Field(gt=0, le=MOST_NEURONS)], ...] = Field(min_length=1)
+    networks: int = Field(1, gt=0)
     epochs: int = Field(gt=0)
     batch_rows: int = Field(gt=0)
     learning_rate: float = Field(gt=0)
     l2: float = Field(ge=0)
     shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1)
     also_below: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    median_quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (0.1, 0.25, 0.5, 0.75, 0.9), min_length=2
+    )
 
 
 class Training(SpecModel):

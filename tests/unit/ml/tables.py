@@ -98,7 +98,7 @@ def feature(kind: str, windows: int = 0, **also: Any) -> MlSpec:
 def small_specs(**changes: Any) -> Specs:
     """Specs whose training takes a blink."""
     trees = {"max_iter": 20, "learning_rate": 0.3, "max_leaf_nodes": 31, "min_samples_leaf": 5}
-    perceptron = {"hidden": [8], "shares": [0.5]}
+    perceptron = {"hidden": [8], "shares": [0.0, 0.5]}
     training = {
         "classifier": trees, "regressor": trees, "perceptron": perceptron, "min_rows": 100
     } | changes  # fmt: skip

@@ -1,27 +1,17 @@
-"""What the network of neurons answers, and how it answers beside the trees."""
+"""What the network of neurons answers."""
 
 import numpy as np
 import pytest
 
-from ml.columns import Floats
+from ml.columns import Booleans
 from ml.families import Lesson
-from ml.mixture import Mixture, best_share, mixed
+from ml.median import PerceptronMedian
 from ml.perceptron import Perceptron
 from specs.ml import PerceptronSpec
 
 SPEC = PerceptronSpec(
     hidden=(16, 8), epochs=8, batch_rows=64, learning_rate=0.01, l2=0.01, shares=(0.0, 0.5, 1.0)
 )
-
-
-class Says:
-    """Trees that say what they are told."""
-
-    def __init__(self, probability: Floats) -> None:
-        self.probability = probability
-
-    def predict(self, inputs: Floats) -> Floats:
-        return self.probability[: len(inputs)]
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +27,13 @@ def lesson() -> Lesson:
     return Lesson(inputs, answers)
 
 
+def below(lesson: Lesson, *bounds: float) -> Booleans:
+    return lesson.answers[:, None] < bounds
+
+
 @pytest.fixture(scope="module")
 def perceptron(lesson: Lesson) -> Perceptron:
-    return Perceptron.fit(lesson, 0.6, SPEC, seed=1)
+    return Perceptron.fit(lesson.inputs, below(lesson, 0.6), SPEC, seed=1)
 
 
 def test_it_learns_and_the_same_seed_learns_the_same(
@@ -49,14 +43,16 @@ def test_it_learns_and_the_same_seed_learns_the_same(
     slope = lesson.inputs[:, 0] - lesson.inputs[:, 1]
     assert (odds[slope > 4.0] > 0.5).all()
     assert (odds[slope < -4.0] < -0.5).all()
-    assert np.array_equal(Perceptron.fit(lesson, 0.6, SPEC, seed=1).log_odds(lesson.inputs), odds)
+    again = Perceptron.fit(lesson.inputs, below(lesson, 0.6), SPEC, seed=1)
+    assert np.array_equal(again.log_odds(lesson.inputs), odds)
 
 
-def test_bounds_beside_its_own_are_learnt_from_and_not_answered(lesson: Lesson) -> None:
-    spec = SPEC.model_copy(update={"also_below": (0.35, 0.45, 0.75, 0.85)})
-    found = Perceptron.fit(lesson, 0.6, spec, seed=1)
+def test_things_beside_what_is_kept_are_learnt_from_and_not_answered(lesson: Lesson) -> None:
+    happened = below(lesson, 0.6, 0.35, 0.45, 0.75, 0.85)
+    found = Perceptron.fit(lesson.inputs, happened, SPEC, seed=1)
     assert found.weights[-1].shape == (8, 1)
     odds, slope = found.log_odds(lesson.inputs), lesson.inputs[:, 0] - lesson.inputs[:, 1]
+    assert odds.shape == (len(slope), 1)
     assert (odds[slope > 4.0] > 0.5).all()
     assert (odds[slope < -4.0] < -0.5).all()
 
@@ -77,16 +73,30 @@ def test_sums_are_exact_whatever_the_weights(perceptron: Perceptron) -> None:
         assert np.array_equal(layer, np.rint(layer))
 
 
-def test_the_share_is_what_suits_rows_that_neither_has_seen(
-    lesson: Lesson, perceptron: Perceptron
-) -> None:
-    is_below = lesson.answers < 0.6
-    unseen = lesson.inputs, is_below
-    unsure, all_knowing = Says(np.full(4000, 0.5)), Says(is_below.astype(np.float64))
-    assert best_share(unsure, perceptron, SPEC.shares, *unseen) == 1.0
-    found = mixed(unsure, perceptron, 1.0)
-    assert isinstance(found, Mixture)
-    odds = perceptron.log_odds(lesson.inputs)
-    assert np.array_equal(found.predict(lesson.inputs) > 0.5, odds > 0)
-    assert best_share(all_knowing, perceptron, SPEC.shares, *unseen) == 0.0
-    assert mixed(all_knowing, perceptron, 0.0) is mixed(all_knowing, None, 0.5) is all_knowing
+def test_its_median_follows_the_rows_and_stays_within_what_was_seen(lesson: Lesson) -> None:
+    found = PerceptronMedian.fit(lesson, SPEC, seed=1)
+    median = found.predict(lesson.inputs)
+    slope = lesson.inputs[:, 0] - lesson.inputs[:, 1]
+    assert np.median(median[slope > 4.0]) == pytest.approx(0.4, abs=0.04)
+    assert np.median(median[slope < -4.0]) == pytest.approx(0.8, abs=0.04)
+    assert ((median >= found.bounds[0]) & (median <= found.bounds[-1])).all()
+    parts = [found.predict(lesson.inputs[at : at + 7]) for at in range(0, 700, 7)]
+    assert np.array_equal(np.concatenate(parts), median[:700])
+
+
+def test_answers_that_are_all_alike_are_the_median(lesson: Lesson) -> None:
+    alike = Lesson(lesson.inputs, np.full(len(lesson.answers), 0.1))
+    found = PerceptronMedian.fit(alike, SPEC, seed=1)
+    assert found.predict(lesson.inputs[:50]) == pytest.approx(np.full(50, 0.1))
+
+
+def test_several_networks_are_one_that_answers_their_mean(lesson: Lesson) -> None:
+    happened = below(lesson, 0.6, 0.75)
+    one, two = (
+        Perceptron.fit(lesson.inputs, happened, SPEC, seed, kept=2).log_odds(lesson.inputs)
+        for seed in (1, 2)
+    )
+    both = SPEC.model_copy(update={"networks": 2})
+    found = Perceptron.fit(lesson.inputs, happened, both, seed=1, kept=2)
+    assert [layer.shape for layer in found.weights] == [(4, 32), (32, 16), (16, 2)]
+    assert found.log_odds(lesson.inputs) == pytest.approx((one + two) / 2, abs=1e-3)
