@@ -159,7 +159,8 @@ class PerceptronSpec(SpecModel):
     their answers to choose from, by the days that calibrate. Beside
     whether traffic is congested the first learns whether the speed is below the shares
     ``also_below`` of free flow: how far it was from the label's own says more than yes or no. The
-    other learns whether the change of the speed ratio is below its ``median_quantiles``.
+    other learns for ``median_epochs`` whether the change of the speed ratio is below each of its
+    ``median_quantiles``.
     """
 
     hidden: tuple[Annotated[int, Field(gt=0, le=MOST_NEURONS)], ...] = Field(min_length=1)
@@ -170,6 +171,7 @@ class PerceptronSpec(SpecModel):
     l2: float = Field(ge=0)
     shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1)
     also_below: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    median_epochs: int = Field(10, gt=0)
     median_quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         (0.1, 0.25, 0.5, 0.75, 0.9), min_length=2
     )
