@@ -1,11 +1,9 @@
 """A small neural network whose answer to a row does not depend on the rows beside it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.neural_network import MLPClassifier
 
 from ml.columns import Booleans, Floats
@@ -39,7 +37,7 @@ class Perceptron:
     def fit(
         cls, inputs: Floats, happened: Booleans, spec: PerceptronSpec, seed: int, kept: int = 1
     ) -> Self:
-        """Learn by Adam the log-odds of several things at once, as the mean of a few networks.
+        """Learn by Adam the log-odds of several things at once.
 
         What is unknown of a row counts as the mean.
 
@@ -56,9 +54,19 @@ class Perceptron:
         spread = np.sqrt((np.where(known, inputs - centre, 0.0) ** 2).sum(axis=0) / count)
         scale = np.where(spread > 0, spread, 1.0)
         values = (_standard(inputs, centre, scale) / VALUE_UNIT).astype(np.float32)
-        networks = [_learnt(values, happened, spec, seed + which) for which in range(spec.networks)]
-        weights, biases = _mean_network(networks)
-        weights[-1], biases[-1] = weights[-1][:, :kept], biases[-1][:kept]
+        network = MLPClassifier(
+            spec.hidden, alpha=spec.l2, batch_size=min(spec.batch_rows, len(values)),
+            learning_rate_init=spec.learning_rate,
+            random_state=np.random.RandomState(seed),  # of a number each epoch is in one order
+        )  # fmt: skip
+        answers, things = happened.astype(np.int64), happened.shape[1]
+        keep_blas_to_one()
+        for _ in range(spec.epochs):
+            network.partial_fit(
+                values, answers if things > 1 else answers[:, 0], classes=[*range(max(things, 2))]
+            )
+        weights = [*network.coefs_[:-1], network.coefs_[-1][:, :kept]]
+        biases = [*network.intercepts_[:-1], network.intercepts_[-1][:kept]]
         return cls(
             centre, scale,
             [_whole(layer, WEIGHT_UNIT, LARGEST_WEIGHT) for layer in weights],
@@ -76,46 +84,6 @@ class Perceptron:
             sums = values @ weights + biases
         odds: Floats = sums / (WEIGHT_UNIT * VALUE_UNIT)
         return odds
-
-
-Layers = tuple[list[Floats], list[Floats]]
-"""Weights [in, out] and biases [out] of each layer."""
-
-
-def _learnt(
-    values: npt.NDArray[np.float32], happened: Booleans, spec: PerceptronSpec, seed: int
-) -> Layers:
-    network = MLPClassifier(
-        spec.hidden, alpha=spec.l2, batch_size=min(spec.batch_rows, len(values)),
-        learning_rate_init=spec.learning_rate,
-        random_state=np.random.RandomState(seed),  # of a number each epoch is in one order
-    )  # fmt: skip
-    answers, things = happened.astype(np.int64), happened.shape[1]
-    keep_blas_to_one()
-    for _ in range(spec.epochs):
-        network.partial_fit(
-            values, answers if things > 1 else answers[:, 0], classes=[*range(max(things, 2))]
-        )
-    return network.coefs_, network.intercepts_
-
-
-def _mean_network(networks: Sequence[Layers]) -> Layers:
-    """One network whose outputs are the mean of those of all: side by side, and then together."""
-    weights = [list(layers) for layers in zip(*(network[0] for network in networks), strict=True)]
-    biases = [list(layers) for layers in zip(*(network[1] for network in networks), strict=True)]
-    between = [_side_by_side(layers) for layers in weights[1:-1]]
-    return (
-        [np.hstack(weights[0]), *between, np.vstack(weights[-1]) / len(networks)],
-        [*(np.concatenate(layers) for layers in biases[:-1]), np.mean(biases[-1], axis=0)],
-    )
-
-
-def _side_by_side(layers: Sequence[Floats]) -> Floats:
-    """Layers [in, out] of one shape as one, of which each reads its own part alone."""
-    count, (rows, columns) = len(layers), layers[0].shape
-    wide = np.zeros((count, rows, count, columns))
-    wide[range(count), :, range(count), :] = layers
-    return wide.reshape(count * rows, count * columns)
 
 
 def _standard(inputs: Floats, centre: Floats, scale: Floats) -> Floats:

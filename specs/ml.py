@@ -155,8 +155,7 @@ MOST_NEURONS = 128
 class PerceptronSpec(SpecModel):
     """A small neural network beside the classifier's trees, and one beside the regressor's.
 
-    Each is the mean of as many ``networks`` that begin differently. ``shares`` are the weights of
-    their answers to choose from, by the days that calibrate. Beside
+    ``shares`` are the weights of their answers to choose from, by the days that calibrate. Beside
     whether traffic is congested the first learns whether the speed is below the shares
     ``also_below`` of free flow: how far it was from the label's own says more than yes or no. The
     other learns for ``median_epochs`` whether the change of the speed ratio is below each of its
@@ -164,7 +163,6 @@ class PerceptronSpec(SpecModel):
     """
 
     hidden: tuple[Annotated[int, Field(gt=0, le=MOST_NEURONS)], ...] = Field(min_length=1)
-    networks: int = Field(1, gt=0)
     epochs: int = Field(gt=0)
     batch_rows: int = Field(gt=0)
     learning_rate: float = Field(gt=0)

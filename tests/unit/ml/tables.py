@@ -95,6 +95,10 @@ def feature(kind: str, windows: int = 0, **also: Any) -> MlSpec:
     return ml_spec(features=[only], history_windows=3, network=network)
 
 
+MIXED = {"hidden": [8], "shares": [0.5]}
+"""A perceptron that answers beside the trees whether that suits the rows or not."""
+
+
 def small_specs(**changes: Any) -> Specs:
     """Specs whose training takes a blink."""
     trees = {"max_iter": 20, "learning_rate": 0.3, "max_leaf_nodes": 31, "min_samples_leaf": 5}

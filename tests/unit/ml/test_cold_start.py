@@ -8,7 +8,7 @@ import pytest
 from ml.grid import Rows
 from ml.model import CongestionModel, Prediction
 from ml.train import train
-from tests.unit.ml.tables import FIRST, grid, segments, silver, small_specs
+from tests.unit.ml.tables import FIRST, MIXED, grid, segments, silver, small_specs
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def model() -> CongestionModel:
         for name, period in zip("abcd", (29, 37, 53, 71), strict=True)
         for window in range(10 * 288)
     ]
-    return train(silver(waves), roads, small_specs()).model
+    return train(silver(waves), roads, small_specs(perceptron=MIXED)).model
 
 
 def first_hours(model: CongestionModel, windows: int) -> Prediction:

@@ -88,15 +88,3 @@ def test_answers_that_are_all_alike_are_the_median(lesson: Lesson) -> None:
     alike = Lesson(lesson.inputs, np.full(len(lesson.answers), 0.1))
     found = PerceptronMedian.fit(alike, SPEC, seed=1)
     assert found.predict(lesson.inputs[:50]) == pytest.approx(np.full(50, 0.1))
-
-
-def test_several_networks_are_one_that_answers_their_mean(lesson: Lesson) -> None:
-    happened = below(lesson, 0.6, 0.75)
-    one, two = (
-        Perceptron.fit(lesson.inputs, happened, SPEC, seed, kept=2).log_odds(lesson.inputs)
-        for seed in (1, 2)
-    )
-    both = SPEC.model_copy(update={"networks": 2})
-    found = Perceptron.fit(lesson.inputs, happened, both, seed=1, kept=2)
-    assert [layer.shape for layer in found.weights] == [(4, 32), (32, 16), (16, 2)]
-    assert found.log_odds(lesson.inputs) == pytest.approx((one + two) / 2, abs=1e-3)

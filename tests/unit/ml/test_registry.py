@@ -14,7 +14,7 @@ from ml.stored import TRUSTED_TYPES, load_model
 from ml.train import TrainedModel, train
 from specs.errors import Unavailable, WrongInput
 from specs.ops import Retry
-from tests.unit.ml.tables import SPECS, rush_hours, segments, silver, small_specs
+from tests.unit.ml.tables import MIXED, SPECS, rush_hours, segments, silver, small_specs
 
 pytestmark = pytest.mark.slow
 
@@ -95,9 +95,8 @@ def test_another_estimator_is_no_congestion_model(tmp_path: Path) -> None:
 
 def test_what_a_model_is_made_of_is_trusted_and_nothing_more(tmp_path: Path) -> None:
     roads = segments({"a": 100.0, "b": 100.0})
-    skops.io.dump(
-        train(silver(rush_hours(10, "ab")), roads, small_specs()).model, tmp_path / "model.skops"
-    )
+    mixed = small_specs(perceptron=MIXED)
+    skops.io.dump(train(silver(rush_hours(10, "ab")), roads, mixed).model, tmp_path / "model.skops")
     types = skops.io.get_untrusted_types(file=tmp_path / "model.skops")
     assert set(types) | {"ml.families.LightGbmTrees"} == set(TRUSTED_TYPES)
 
