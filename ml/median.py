@@ -31,10 +31,10 @@ class PerceptronMedian:
             spec: the network, and which quantiles.
             seed: the same rows and seed give the same network.
         """
-        bounds = np.quantile(lesson.answers, spec.median_quantiles)
-        is_below, longer = lesson.answers[:, None] < bounds, {"epochs": spec.median_epochs}
-        network = spec.model_copy(update=longer)
-        return cls(Perceptron.fit(lesson.inputs, is_below, network, seed, len(bounds)), bounds)
+        bounds = np.quantile(lesson.answers, sorted(spec.median_quantiles))
+        is_below = lesson.answers[:, None] < bounds
+        own = spec.model_copy(update={"epochs": spec.median_epochs})
+        return cls(Perceptron.fit(lesson.inputs, is_below, own, seed, len(bounds)), bounds)
 
     def predict(self, inputs: Floats) -> Floats:
         """The median of each row [n] of ``inputs`` [n, features], within the outermost bounds."""

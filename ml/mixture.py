@@ -1,6 +1,5 @@
 """Trees and a perceptron that answer together: they err on different rows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +60,7 @@ def mixed(
     def brier(share: float) -> float:
         return float(((_probability(_mean(*odds, share)) - happened) ** 2).mean())
 
-    share = _best(shares, brier)
+    share = min(shares, key=brier)
     found = Mixture(trees, perceptron, share) if share else trees
     return found, _probability(_mean(*odds, share))
 
@@ -85,12 +84,8 @@ def mixed_median(  # noqa: PLR0913, PLR0917  (a weight more than `mixed`)
     def error(share: float) -> float:
         return float((np.abs(_mean(*said, share) - answers) * weights).mean())
 
-    share = _best(shares, error)
+    share = min(shares, key=error)
     return MedianMixture(trees, perceptron, share) if share else trees, _mean(*said, share)
-
-
-def _best(shares: Shares, error: Callable[[float], float]) -> float:
-    return min(shares, key=error)
 
 
 def _odds(trees: Trees, perceptron: Perceptron, inputs: Floats) -> tuple[Floats, Floats]:
