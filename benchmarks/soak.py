@@ -2,13 +2,13 @@
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from benchmarks.freshness import HISTORY, PARTITIONS, make_champion
 from benchmarks.home import folder_on_disk, temporary_home
 from benchmarks.live import LiveLoad, run_live
-from benchmarks.processes import Meter
+from benchmarks.processes import Meter, tree
 from benchmarks.report import Result, audited
 from lakehouse.audit import balance
 from lakehouse.delta_log import LOG, log_files
@@ -71,10 +71,10 @@ class Diary:
     began: float = field(default_factory=time.monotonic)
     series: dict[str, Series] = field(default_factory=dict)
 
-    def write(self, meter: Meter) -> None:
-        """Note memory, files and log files now."""
+    def write(self, rss_bytes: Mapping[str, int]) -> None:
+        """Note memory by process, files and log files now."""
         at = time.monotonic() - self.began
-        found = {f"rss:{name}": value for name, value in meter.rss_bytes().items()}
+        found = {f"rss:{name}": value for name, value in rss_bytes.items()}
         for name in self.lake.specs.tables:
             folder = folder_on_disk(self.lake, name)
             if (folder / LOG).exists():
@@ -98,10 +98,12 @@ def measure(load: LiveLoad) -> Result:
         make_champion(home, load)
         diary = Diary(home.lake(load.segments))
         with home.child("maintain", "--quiet", "--every", str(MAINTAIN_SECONDS)) as upkeep:
+            beside = Meter()
+            beside.watch("maintain", tree(upkeep.process.pid))
 
             def note(meter: Meter) -> None:
                 upkeep.check()
-                diary.write(meter)
+                diary.write(meter.rss_bytes() | beside.rss_bytes())
 
             seen = run_live(home, lake, load, note)
         fresh = freshness_seconds(lake, since_version=seen.since_version)

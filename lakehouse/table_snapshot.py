@@ -1,6 +1,6 @@
 """One snapshot of a Delta table, kept and moved forward: its rows, and how far each writer was."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -93,6 +93,14 @@ class TableSnapshot:
         names = columns or self.schema.names
         table = asked(self.folder, lambda: self.dataset().to_table(columns=names, filter=where))
         return table.cast(pa.schema([self.schema.field(name) for name in names]))
+
+    def batches(self, columns: list[str], where: pc.Expression) -> Iterator[pa.RecordBatch]:
+        """As `read`, a piece at a time: for more rows than shall be in memory at once."""
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        found = self.dataset().to_batches(
+            columns=columns, filter=where, batch_readahead=1, fragment_readahead=1
+        )
+        return (batch.cast(schema) for batch in found)
 
     def dataset(self) -> Dataset:
         """The snapshot as a lazy dataset."""

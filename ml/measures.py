@@ -76,10 +76,14 @@ Figure: TypeAlias = float | None
 
 def measured(name: Metric, forecast: Forecast, outcome: Outcome) -> Figure:
     """One measure of a forecast; None where it is undefined."""
+    total = added_up(name, forecast, outcome)
+    return None if total is None else MEASURES[name].figure(total)
+
+
+def added_up(name: Metric, forecast: Forecast, outcome: Outcome) -> Floats | None:
+    """What the rows add to a measure [width]; None where the forecast gives none."""
     sums = MEASURES[name].sums(forecast, outcome)
-    if sums is None:
-        return None
-    return MEASURES[name].figure(sums.by(np.zeros(len(sums.place), dtype=np.int64), 1)[0])
+    return None if sums is None else sums.by(np.zeros(len(sums.place), dtype=np.int64), 1)[0]
 
 
 def _means(

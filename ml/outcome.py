@@ -1,14 +1,16 @@
 """Outcomes: what came of the scores whose target has passed, and how good they were."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.columns import Booleans, Floats
-from ml.measures import Forecast, Outcome, measured
+from ml.measures import MEASURES, Forecast, Outcome, added_up, measured
 from ml.targets import target_rows
 from specs.arrow import arrow_schema
 from specs.loader import Specs
@@ -35,6 +37,26 @@ class Quality:
         if self.brier is None or not self.brier_persistence:
             return None
         return 1 - self.brier / self.brier_persistence
+
+
+Judged: TypeAlias = tuple[Forecast, Forecast, Outcome]
+"""The model's forecast, persistence's, and what came."""
+
+JUDGED_COLUMNS = [
+    "horizon_minutes", "congestion_probability", "speed_kmh_predicted", "is_congested_now",
+    "is_congested", "speed_kmh_observed",
+]  # fmt: skip
+"""Of ``gold.score_outcome``: what quality is told by."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What of `Quality` adds up over rows."""
+
+    row_count: int
+    brier: float | None
+    brier_persistence: float | None
+    calibration_error: float | None
 
 
 def outcomes(scores: pa.Table, silver: pa.Table, specs: Specs) -> pa.Table:
@@ -74,27 +96,55 @@ def quality_of(outcomes: pa.Table) -> Mapping[int, Quality]:
     """Quality by horizon in minutes, over the rows for which persistence has an answer too.
 
     Args:
-        outcomes: rows of ``gold.score_outcome``.
+        outcomes: rows of ``gold.score_outcome``, of them at least `JUDGED_COLUMNS`.
     """
-    judged = outcomes.filter(pc.is_valid(outcomes["is_congested_now"]))
-    horizons = sorted(pc.unique(outcomes["horizon_minutes"]).to_pylist())
+    return {horizon: _quality(*judged) for horizon, judged in _judged(outcomes)}
+
+
+def errors_of(outcomes: Iterable[pa.RecordBatch]) -> Mapping[int, Errors]:
+    """As `quality_of`, of rows that come a piece at a time."""
+    pieces = defaultdict(list)
+    for batch in outcomes:
+        for horizon, (model, persistence, outcome) in _judged(pa.Table.from_batches([batch])):
+            pieces[horizon].append(
+                (
+                    added_up("brier", model, outcome),
+                    added_up("brier", persistence, outcome),
+                    added_up("calibration_error", model, outcome),
+                )
+            )
     return {
-        horizon: _quality(judged.filter(pc.equal(judged["horizon_minutes"], horizon)))
-        for horizon in horizons
+        horizon: _errors(*(np.sum(one, axis=0) for one in zip(*added, strict=True)))
+        for horizon, added in sorted(pieces.items())
     }
 
 
-def _quality(rows: pa.Table) -> Quality:
-    probability: Floats = rows["congestion_probability"].to_numpy()
-    congested: Booleans = rows["is_congested"].to_numpy()
-    now: Booleans = rows["is_congested_now"].to_numpy()
-    observed: Floats = rows["speed_kmh_observed"].to_numpy()
-    model = Forecast(probability, rows["speed_kmh_predicted"].to_numpy())
-    persistence = Forecast(now.astype(np.float64), observed)
-    outcome = Outcome(congested, observed, now)
+def _errors(brier: Floats, persistence: Floats, gaps: Floats) -> Errors:
+    mean_of = MEASURES["brier"].figure
+    return Errors(
+        int(gaps[-1]), mean_of(brier), mean_of(persistence),
+        MEASURES["calibration_error"].figure(gaps),
+    )  # fmt: skip
+
+
+def _judged(outcomes: pa.Table) -> Iterator[tuple[int, Judged]]:
+    """What the model said, what persistence says and what came, by horizon."""
+    known = outcomes.filter(pc.is_valid(outcomes["is_congested_now"]))
+    for horizon in sorted(pc.unique(outcomes["horizon_minutes"]).to_pylist()):
+        rows = known.filter(pc.equal(known["horizon_minutes"], horizon))
+        now: Booleans = rows["is_congested_now"].to_numpy()
+        observed: Floats = rows["speed_kmh_observed"].to_numpy()
+        model = Forecast(
+            rows["congestion_probability"].to_numpy(), rows["speed_kmh_predicted"].to_numpy()
+        )
+        outcome = Outcome(rows["is_congested"].to_numpy(), observed, now)
+        yield horizon, (model, Forecast(now.astype(np.float64), observed), outcome)
+
+
+def _quality(model: Forecast, persistence: Forecast, outcome: Outcome) -> Quality:
     return Quality(
-        row_count=len(congested),
-        congested_ratio=float(congested.mean()) if len(congested) else None,
+        row_count=len(outcome),
+        congested_ratio=float(outcome.congested.mean()) if len(outcome) else None,
         brier=measured("brier", model, outcome),
         auroc=measured("auroc", model, outcome),
         calibration_error=measured("calibration_error", model, outcome),

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
+import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from ingestion.topics import TopicAdmin
@@ -72,6 +73,7 @@ class Exporter:
                 self._slow_due = time.monotonic() + SLOW_SECONDS
                 for part, take in SLOW.items():
                     self._take(part, lambda take=take: take(self._seen))  # type: ignore[misc]
+                pa.default_memory_pool().release_unused()  # else it keeps 50 MB until the next look
             self._take("kafka", self._look_at_kafka)  # last, as it may keep us waiting
 
     def _take(self, part: str, take: Callable[[], None]) -> None:
@@ -83,6 +85,7 @@ class Exporter:
             if self._failures.get(part) != text:
                 log.warning("cannot see %s: %s", part, text)
             self._failures[part] = text
+            self._seen.forget(part)
         else:
             self._failures.pop(part, None)
             metrics.set("traffic_exporter_success_timestamp_seconds", time.time(), part=part)

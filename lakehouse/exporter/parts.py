@@ -20,7 +20,7 @@ from lakehouse.location import Place
 from lakehouse.metrics import Metrics
 from lakehouse.metrics.commits import BRONZE, landings
 from lakehouse.tables import Lake, LakeTable
-from ml.outcome import quality_of
+from ml.outcome import JUDGED_COLUMNS, errors_of
 from specs.loader import Specs
 from specs.stored_text import is_text
 
@@ -67,6 +67,10 @@ class Seen:
             return None
         self.taken[part, name] = table.version
         return table
+
+    def forget(self, part: str) -> None:
+        """Let ``part``, which failed, take in anew what it has seen."""
+        self.taken = {key: version for key, version in self.taken.items() if key[0] != part}
 
 
 def look_at_kafka(seen: Seen, admin: TopicAdmin) -> None:
@@ -191,12 +195,12 @@ def look_at_outcomes(seen: Seen) -> None:
     counts: Series = []
     scores: Series = []
     gaps: Series = []
-    for horizon, quality in quality_of(table.read(where=recent)).items():
+    for horizon, errors in errors_of(table.batches(JUDGED_COLUMNS, recent)).items():
         label = {"horizon_minutes": horizon}
-        counts.append((quality.row_count, label))
-        scores.append((quality.brier or 0.0, label | {"forecaster": "model"}))
-        scores.append((quality.brier_persistence or 0.0, label | {"forecaster": "persistence"}))
-        gaps.append((quality.calibration_error or 0.0, label))
+        counts.append((errors.row_count, label))
+        scores.append((errors.brier or 0.0, label | {"forecaster": "model"}))
+        scores.append((errors.brier_persistence or 0.0, label | {"forecaster": "persistence"}))
+        gaps.append((errors.calibration_error or 0.0, label))
     seen.metrics.replace("traffic_live_outcomes", counts)
     seen.metrics.replace("traffic_live_brier_score", scores)
     seen.metrics.replace("traffic_live_calibration_error", gaps)

@@ -197,3 +197,15 @@ def test_what_has_not_changed_is_not_read_again(watched: Lake, lake: Lake, tmp_p
     exporter.look()
     text = watched.metrics.text().decode()
     assert "traffic_dead_letters_unresolved 1.0" in text
+
+
+def test_what_could_not_be_read_is_read_again(watched: Lake, lake: Lake, tmp_path: Path) -> None:
+    append(lake, DEAD, [dead(1)])
+    (path,) = lake.folder(DEAD).rglob("*.parquet")
+    hidden = path.rename(path.with_suffix(".hidden"))
+    exporter = Exporter(watched, tmp_path / "checkpoint", no_kafka)
+    exporter.look()
+    assert "traffic_dead_letters_unresolved 1.0" not in watched.metrics.text().decode()
+    hidden.rename(path)
+    exporter.look()
+    assert "traffic_dead_letters_unresolved 1.0" in watched.metrics.text().decode()

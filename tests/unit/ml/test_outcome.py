@@ -1,10 +1,11 @@
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from ml.outcome import outcomes, quality_of
+from ml.outcome import errors_of, outcomes, quality_of
 from specs.arrow import arrow_schema
 from tests.unit.ml.tables import SPECS, at, silver
 
@@ -88,5 +89,24 @@ def test_quality_sets_the_model_beside_persistence_on_the_same_rows() -> None:
     assert quality.calibration_error == pytest.approx(0.25)
 
 
+def test_errors_add_up_over_pieces_of_any_size() -> None:
+    cells = [("a", window, 40.0 if window % 3 else 90.0) for window in range(30)]
+    scored = [
+        score(window, window / 30, horizon_minutes=horizon, target_start=at(window + horizon // 5))
+        for window in range(20)
+        for horizon in (15, 30)
+    ]
+    made = outcomes_of([*scored, score(40, horizon_minutes=60)], silver([*cells, ("a", 43, 40.0)]))
+    whole = quality_of(made)
+    assert [whole[horizon].row_count for horizon in (15, 30, 60)] == [20, 20, 0]
+    for rows in (1, 7, 100):
+        errors = errors_of(made.to_batches(max_chunksize=rows))
+        assert list(errors) == list(whole)
+        for horizon, one in errors.items():
+            for name, value in asdict(one).items():
+                assert value == pytest.approx(getattr(whole[horizon], name)), name
+
+
 def test_nothing_scored_has_no_quality() -> None:
     assert quality_of(outcomes_of([], silver([]))) == {}
+    assert errors_of([]) == {}
