@@ -83,7 +83,7 @@ def summary(runs: Sequence[Mapping[str, object]]) -> Result:
 
 FIGURES = (
     "p50_seconds", "p95_seconds", "p99_seconds", "events_per_second", "events_per_cpu_second",
-    "cpu_seconds", "rss_bytes", "lag", "audit_ok",
+    "hops", "cpu_seconds", "rss_bytes", "lag", "audit_ok",
 )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def _aim(aim: Aim, kept: Mapping[str, Kept]) -> str:
     found = aim.figure(kept[aim.kept]["result"]) if aim.kept in kept else None
     bound = f"{'≤' if aim.is_most else '≥'} {_number(aim.bound)}"
     if found is None:
-        return f"| {aim.what} | {bound} | not measured | | |"
+        return f"| {aim.what} | {bound} | not measured | no | {aim.limit} |"
     met = aim.is_met(found)
     limit = "" if met else aim.limit
     verdict = "yes" if met else "no"
@@ -148,14 +148,16 @@ def _growth(kept: Kept) -> list[str]:
         f" | {_number(point['p95_seconds'])} | {_number(point['p95_to_base'])}"
         f" | {_number(point['events_per_cpu_second'])}"
         f" | {_number(point['rss_bytes']['lander'] / 1e6)}"
-        f" | {_number(point['rss_bytes']['stream'] / 1e6)} |"
+        f" | {_number(point['rss_bytes']['stream'] / 1e6)}"
+        f" | {', '.join(_number(hop['p50_seconds']) for hop in point['hops'].values())} |"
         for point in kept["result"]["points"]
     ]
     return [
         "## Growth", "", *_made(kept), "",
         "| grows | readings/s | segments | days of history | landers | p50 s | p95 s"
-        " | p95 to the base | events per CPU-second | lander MB | stream MB |",
-        "|---|---|---|---|---|---|---|---|---|---|---|", *rows, "",
+        " | p95 to the base | events per CPU-second | lander MB | stream MB"
+        " | p50 to bronze, on to silver, on to gold, s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|", *rows, "",
     ]  # fmt: skip
 
 
