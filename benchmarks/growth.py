@@ -56,6 +56,7 @@ def measure(axes: Axes, seconds: float, seed: int) -> Result:
             seconds_between=SECONDS_BETWEEN,
         )  # fmt: skip
         found = freshness.measure(load, shape)
+        say(f"{axis}: p50 {found['p50_seconds']}, p95 {found['p95_seconds']} s")
         runs.append({"axis": axis, **asdict(point), **found})
     return summary(runs)
 
