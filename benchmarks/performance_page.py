@@ -81,7 +81,7 @@ def _aim(aim: Aim, kept: Mapping[str, Kept]) -> str:
     found = aim.figure(kept[aim.kept]["result"]) if aim.kept in kept else None
     bound = f"{'≤' if aim.is_most else '≥'} {_number(aim.bound)}"
     if found is None:
-        return f"| {aim.what} | {bound} | not measured | no | {aim.limit} |"
+        return f"| {aim.what} | {bound} | not measured | | {aim.absent} |"
     met = aim.is_met(found)
     limit = "" if met else aim.limit
     verdict = "yes" if met else "no"

@@ -95,7 +95,10 @@ class TableSnapshot:
         return table.cast(pa.schema([self.schema.field(name) for name in names]))
 
     def batches(self, columns: list[str], where: pc.Expression) -> Iterator[pa.RecordBatch]:
-        """As `read`, a piece at a time: for more rows than shall be in memory at once."""
+        """As `read`, a piece at a time: for more rows than shall be in memory at once.
+
+        An outage in between ends it, where `read` waits: whoever asks begins anew.
+        """
         schema = pa.schema([self.schema.field(name) for name in columns])
         found = self.dataset().to_batches(
             columns=columns, filter=where, batch_readahead=1, fragment_readahead=1

@@ -21,6 +21,12 @@ def test_a_goal_whose_bench_has_not_run_is_said_to_be_not_measured() -> None:
     assert row(page({}), "lander's memory at 2,000 events/s, MB")[2] == "not measured"
 
 
+def test_why_there_is_no_figure_is_no_verdict_on_it() -> None:
+    _, _, found, met, why = row(page({}), "landing against kafka-delta-ingest, per CPU-second")
+    assert (found, met) == ("not measured", "")
+    assert "--peer-command" in why
+
+
 @pytest.mark.parametrize(("gates", "verdict"), [(0.04, "yes"), (0.09, "no")])
 def test_a_missed_goal_says_what_limits_it(gates: float, verdict: str) -> None:
     result = kept_results()[FRESHNESS]["result"] | {
