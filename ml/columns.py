@@ -1,5 +1,6 @@
-"""Columns of Arrow tables as numpy arrays."""
+"""Columns of Arrow tables as numpy arrays, whole or piece by piece."""
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -23,3 +24,9 @@ def numbers(table: pa.Table, name: str) -> Floats:
     """A numeric column [rows] as floats, NaN where it is null."""
     values: Floats = column(table, name, pa.float64()).to_numpy(zero_copy_only=False)
     return values
+
+
+def pieces(count: int, size: int) -> Iterator[slice]:
+    """All of ``count`` rows, at most ``size`` at once, so that what is made of them fits memory."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))

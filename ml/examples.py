@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from ml.calendar import local_times
-from ml.columns import Booleans, Integers
-from ml.features import features, targets_of
+from ml.columns import Booleans, Integers, pieces
+from ml.features import PIECE_ROWS, features, targets_of
 from ml.grid import Rows
 from ml.memory import Memory
 from ml.model import Examples
@@ -27,12 +27,20 @@ EVERY_HOURS = 7
 class Parts:
     """Rows to learn from, and rows of other days to calibrate on.
 
-    ``again`` are positions in ``calibrate``, as large a share as ``learn`` is of its days' rows.
+    ``again`` are positions in ``calibrate``, in number as large a share of its days' rows as
+    ``learn`` is of the others'.
     """
 
     learn: Rows
     calibrate: Rows
     again: Integers
+
+
+def _some(random: np.random.Generator, positions: Integers, most: int) -> Integers:
+    """So many of the positions at most, in their order."""
+    if len(positions) <= most:
+        return positions
+    return np.sort(random.choice(positions, most, replace=False))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +61,7 @@ class ExampleSet:
         return self.observations.cells
 
     def parts(self, horizon_minutes: int) -> Parts:
-        """Rows with an observed target before the end; a seeded sample of those to learn from."""
+        """Rows with an observed target before the end; of many a seeded sample in each part."""
         truth, training = self.observations.truth, self.spec.training
         windows = truth.windows
         ahead = truth.windows_in(horizon_minutes)
@@ -63,14 +71,13 @@ class ExampleSet:
         order = np.lexsort((segment, column))
         rows = Rows(segment[order], windows[column[order]] - ahead)
         held_out = self._held_out(rows, horizon_minutes)
-        learn, again = np.flatnonzero(~held_out), np.arange(int(held_out.sum()))
-        size = training.sample.size(len(learn))
-        if size < len(learn):
-            random = np.random.default_rng([training.seed, horizon_minutes])
-            few = len(again) * size // len(learn)
-            learn = np.sort(random.choice(learn, size, replace=False))
-            again = np.sort(random.choice(again, few, replace=False))
-        return Parts(rows[learn], rows[held_out], again)
+        learn, calibrate = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        random = np.random.default_rng([training.seed, horizon_minutes])
+        size, most = training.sample.size(len(learn)), training.sample.max_rows
+        few = len(calibrate) * size // max(len(learn), 1)
+        learn = _some(random, learn, size)
+        again = _some(random, np.arange(min(len(calibrate), most)), few)
+        return Parts(rows[learn], rows[_some(random, calibrate, most)], again)
 
     def _target_days(self, rows: Rows, horizon_minutes: int) -> Integers:
         truth = self.observations.truth
@@ -146,6 +153,8 @@ class ExampleSet:
         inputs = np.full((len(rows), len(self.spec.features)), np.nan)
         seen = self.observations.seen
         for chosen, memory in self.by_day(rows, horizon_minutes):
-            inputs[chosen] = features(seen, rows[chosen], self.spec, memory, horizon_minutes)
+            for some in pieces(len(chosen), PIECE_ROWS):
+                at = chosen[some]
+                inputs[at] = features(seen, rows[at], self.spec, memory, horizon_minutes)
         speed = self.observations.targets(rows, horizon_minutes)
         return Examples(inputs, self.observations.label(rows, speed), speed)

@@ -13,11 +13,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ml.calibration import Calibrator
-from ml.columns import Booleans, Floats, Integers
+from ml.columns import Booleans, Floats, Integers, pieces
 from ml.conformal import ConformalInterval
 from ml.drift import Reference
 from ml.families import Lesson, Trees, grow
-from ml.features import FeatureView
+from ml.features import PIECE_ROWS, FeatureView
 from ml.grid import Rows, SpeedGrid
 from ml.median import PerceptronMedian
 from ml.memory import Memory
@@ -210,11 +210,12 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
                 f"{grid.window_seconds} s; train a new one"
             )
         result = Prediction.empty(len(rows), len(self.horizons_minutes))
-        view = FeatureView(grid, rows, self.spec, self.memory)
-        for column, horizon in enumerate(self.horizons_minutes):
-            answer = self._answer(horizon, view.at(horizon))
-            for into, values in zip(result.arrays(), answer, strict=True):
-                into[:, column] = values
+        for some in pieces(len(rows), PIECE_ROWS):
+            view = FeatureView(grid, rows[some], self.spec, self.memory)
+            for column, horizon in enumerate(self.horizons_minutes):
+                answer = self._answer(horizon, view.at(horizon))
+                for into, values in zip(result.arrays(), answer, strict=True):
+                    into[some, column] = values
         return result
 
     def with_recent(self, recent: Profile) -> Self:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils.extmath import randomized_svd
 
 from ml.calendar import clocks
-from ml.columns import Floats, Integers
+from ml.columns import Floats, Integers, pieces
 from ml.grid import Rows
 from ml.network import MEASURES, MODE_UNIT, NetworkForecast, anomalies, in_modes
 from ml.observations import Observations
@@ -23,6 +23,9 @@ from ml.recent import refresh_days
 
 MAX_CELLS = 40_000_000
 """Segments times windows that a fit looks at: 160 MB a lag. Of more it skips windows, evenly."""
+
+MAX_PAIRS = 40_000_000
+"""Of segments, that are compared at once: another 160 MB."""
 
 Small = NDArray[np.float32]
 
@@ -143,11 +146,14 @@ class _Past:
         """
         newest, oldest = self._anomaly[0], self._anomaly[-1]
         own = (newest * oldest).sum() / max(float((oldest**2).sum()), 1e-9)
-        alike = _standard(oldest) @ _standard(newest - own * oldest).T  # [predictor, segment]
-        np.fill_diagonal(alike, 0.0)
+        predictors, rest = _standard(oldest), _standard(newest - own * oldest)
         count = min(self._spec.network.links, self._segments)
-        best: Integers = np.argsort(-np.abs(alike), axis=0, kind="stable")[:count].T
-        return best.astype(np.int64)
+        best = np.empty((self._segments, count), dtype=np.int64)
+        for some in pieces(self._segments, max(MAX_PAIRS // self._segments, 1)):
+            alike = np.abs(rest[some] @ predictors.T)  # [segment, predictor]
+            np.fill_diagonal(alike[:, some], 0.0)
+            best[some] = _largest(alike, count)
+        return best
 
     def weights(self, parts: int) -> Floats:
         """Weights [1 + parts, horizons, measures, segments + 1, inputs].
@@ -219,6 +225,14 @@ class _Past:
             prior[::width] = np.linalg.solve(squares + ridge, products)
             found.append(prior * self._scale)
         return found
+
+
+def _largest(values: Small, count: int) -> Integers:
+    """Columns [n, count] of each row's largest values, the largest first, of equals the first."""
+    most = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
+    order = np.argsort(-np.take_along_axis(values, most, axis=1), axis=1, kind="stable")
+    largest: Integers = np.take_along_axis(most, order, axis=1)
+    return largest
 
 
 def _standard(values: Small) -> Small:

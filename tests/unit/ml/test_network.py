@@ -73,6 +73,17 @@ def test_a_segment_follows_the_one_that_it_always_follows(
     assert np.abs(forecast - came).mean() == pytest.approx(np.abs(came - 0.7).mean(), rel=0.1)
 
 
+def test_segments_compared_one_by_one_find_the_same_links(
+    seen: Observations, fits: NetworkFits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml.network_fit.MAX_PAIRS", 1)
+    piecemeal = fit_networks(seen, FIRST, FIRST + (DAYS - 1) * 288)
+    assert piecemeal.whole.links.tolist() == fits.whole.links.tolist()
+    ids = seen.seen.roads.segment_ids
+    strongest = piecemeal.whole.links[ids.index("behind")][0]
+    assert ids[strongest] == "ahead"
+
+
 def test_without_the_network_all_goes_on_as_usual(seen: Observations) -> None:
     forecast, _ = expected(seen, NO_NETWORK, "behind")
     assert (forecast == 0.7).all()

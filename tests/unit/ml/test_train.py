@@ -184,6 +184,29 @@ def test_more_rows_than_the_limit_are_sampled_with_the_seed() -> None:
     assert one.window.tolist() == same.window.tolist() != other.window.tolist()
 
 
+def test_more_rows_than_the_limit_calibrate_as_a_sample() -> None:
+    few = {"ratio": 0.25, "min_rows": 1, "max_rows": 50}
+    parts = example_set(rush_hours(DAYS), sample=few).parts(15)
+    assert len(parts.calibrate) == 50
+    assert parts.again.max() < 50
+    taken = parts.calibrate.segment + 4 * parts.calibrate.window
+    assert (np.diff(taken) > 0).all()  # each once, in the order that they have
+
+
+def test_piece_by_piece_features_and_forecasts_are_the_same(
+    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = example_set(rush_hours(DAYS))
+    rows, grid = known.parts(30).calibrate, known.observations.seen
+    whole, forecast = known.examples(rows, 30), trained.model.forecast(grid, rows)
+    monkeypatch.setattr("ml.examples.PIECE_ROWS", 7)
+    monkeypatch.setattr("ml.model.PIECE_ROWS", 7)
+    np.testing.assert_array_equal(known.examples(rows, 30).inputs, whole.inputs)
+    again = trained.model.forecast(grid, rows)
+    for one, other in zip(again.arrays(), forecast.arrays(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_the_same_rows_in_any_order_give_the_same_model(
     table: pa.Table, trained: TrainedModel
 ) -> None:
