@@ -24,6 +24,12 @@ HISTORY = timedelta(hours=24)
 HISTORY_SECONDS_BETWEEN_READINGS = 100
 """Of one segment: three readings a window."""
 
+HISTORY_BATCH_BYTES = 20_000_000
+"""Of bronze that the stream takes at once from history: ten times its own choice.
+
+With 40,000 segments each batch writes the open windows of all of them, for as long as history is.
+"""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -140,7 +146,7 @@ def make_champion(home: BenchHome, load: LiveLoad, shape: Shape = Shape()) -> No
     seconds = str(shape.history.total_seconds())
     home.run(*history.command("--unpaced", "--seconds", seconds, "--start", start))
     home.run("land", "--once")
-    home.run("stream", "--once")
+    home.run("stream", "--once", TRAFFIC_STREAM_MAX_BYTES=str(HISTORY_BATCH_BYTES))
     home.run("silver", "reconcile")
     home.run("model", "train", "--json")
     home.run("gold", "recompute", "--from", start, "--to", f"{end:%Y-%m-%dT%H:%M:%S}")

@@ -73,21 +73,29 @@ class BenchHome:
         with self.admin() as admin:
             return admin.newest_ms(self.specs.topics["traffic_event"].topic) / 1000
 
-    def child(self, *arguments: str, module: str = "lakehouse", home: Path | None = None) -> Child:
-        """`traffic` with ``arguments`` on these servers; use as a context manager."""
+    def child(
+        self, *arguments: str, module: str = "lakehouse", home: Path | None = None, **also: str
+    ) -> Child:
+        """`traffic` with ``arguments`` on these servers; use as a context manager.
+
+        ``also`` are environment variables of it alone.
+        """
         name = " ".join(("traffic", *arguments[:2])) if module == "lakehouse" else module
         variables = {
             "TRAFFIC_HOME": str(home or self.settings.home),
             "TRAFFIC_KAFKA_BOOTSTRAP": self.endpoints["kafka"],
             **({"TRAFFIC_MLFLOW_URI": self.endpoints["mlflow"]} if "mlflow" in self.endpoints
                else {}),
+            **also,
         }  # fmt: skip
         log = self.settings.log / f"{name.replace(' ', '-')}.log"
         return Child(name, python(module, *arguments), environment(**variables), log)
 
-    def run(self, *arguments: str, module: str = "lakehouse", home: Path | None = None) -> Any:
-        """Run a command to its end and return its report. Raises as `Child.wait` does."""
-        with self.child(*arguments, module=module, home=home) as child:
+    def run(
+        self, *arguments: str, module: str = "lakehouse", home: Path | None = None, **also: str
+    ) -> Any:
+        """Run a command as `child` does to its end; its report. Raises as `Child.wait` does."""
+        with self.child(*arguments, module=module, home=home, **also) as child:
             return child.wait()
 
 

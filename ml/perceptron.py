@@ -1,5 +1,6 @@
 """A small neural network whose answer to a row does not depend on the rows beside it."""
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -37,9 +38,12 @@ class Perceptron:
     def fit(
         cls, inputs: Floats, happened: Booleans, spec: PerceptronSpec, seed: int, kept: int = 1
     ) -> Self:
-        """Learn by Adam the log-odds of several things at once.
+        """Learn by Adam, in ever smaller steps, the log-odds of several things at once.
 
         What is unknown of a row counts as the mean.
+
+        Source of the steps: Loshchilov and Hutter 2017, SGDR: stochastic gradient descent with warm
+        restarts, of which this is one period.
 
         Args:
             inputs: of rows to learn from, [n, features].
@@ -61,7 +65,9 @@ class Perceptron:
         )  # fmt: skip
         answers, things = happened.astype(np.int64), happened.shape[1]
         keep_blas_to_one()
-        for _ in range(spec.epochs):
+        for epoch in range(spec.epochs):
+            if epoch:  # before the first there is no optimizer
+                network._optimizer.learning_rate_init = spec.learning_rate * _fallen(epoch, spec)
             network.partial_fit(
                 values, answers if things > 1 else answers[:, 0], classes=[*range(max(things, 2))]
             )
@@ -78,19 +84,37 @@ class Perceptron:
         """Of each thing that is answered in each row of ``inputs`` [n, features]; [n, kept]."""
         keep_blas_to_one()
         values = _standard(inputs, self.centre, self.scale)
-        sums = values @ self.weights[0] + self.biases[0]
-        for weights, biases in zip(self.weights[1:], self.biases[1:], strict=True):
-            values = np.clip(np.rint(sums / WEIGHT_UNIT), 0.0, LARGEST_VALUE)
-            sums = values @ weights + biases
-        odds: Floats = sums / (WEIGHT_UNIT * VALUE_UNIT)
+        for weights, biases in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            values = values @ weights
+            values += biases
+            values /= WEIGHT_UNIT
+            np.rint(values, out=values)
+            np.clip(values, 0.0, LARGEST_VALUE, out=values)
+        odds: Floats = values @ self.weights[-1] + self.biases[-1]
+        odds /= WEIGHT_UNIT * VALUE_UNIT
         return odds
 
 
+def _fallen(epoch: int, spec: PerceptronSpec) -> float:
+    """What is left of the first step's length in ``epoch``: half a cosine over all epochs.
+
+    Steps that stay long leave the level of all answers to where the last few happened to lead.
+    """
+    return 0.5 * (1 + math.cos(math.pi * epoch / spec.epochs))
+
+
 def _standard(inputs: Floats, centre: Floats, scale: Floats) -> Floats:
-    """Inputs in standard deviations, in `VALUE_UNIT`."""
-    values = np.clip((inputs - centre) / scale, -FAR, FAR)
-    whole: Floats = np.rint(np.nan_to_num(values) * VALUE_UNIT)
-    return whole
+    """Inputs in standard deviations, in `VALUE_UNIT`; what is unknown lies at the mean.
+
+    In place from the second step on: new memory for each would cost more than the step.
+    """
+    values = inputs - centre
+    values /= scale
+    np.clip(values, -FAR, FAR, out=values)
+    values *= VALUE_UNIT
+    np.rint(values, out=values)
+    np.copyto(values, 0.0, where=np.isnan(values))
+    return values
 
 
 def _whole(layer: Floats, unit: float, largest: float) -> Floats:

@@ -159,7 +159,7 @@ class PerceptronSpec(SpecModel):
     whether traffic is congested the first learns whether the speed is below the shares
     ``also_below`` of free flow: how far it was from the label's own says more than yes or no. The
     other learns for ``median_epochs`` whether the change of the speed ratio is below each of its
-    ``median_quantiles``.
+    ``median_quantiles``. The ``learning_rate`` is the first epoch's; it falls over all of them.
     """
 
     hidden: tuple[Annotated[int, Field(gt=0, le=MOST_NEURONS)], ...] = Field(min_length=1)
