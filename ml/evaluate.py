@@ -232,8 +232,11 @@ def _estimate(  # noqa: PLR0913, PLR0917
 def _slice(judged: Judged, group: Integers, keys: list[str]) -> tuple[SlicePart, ...]:
     """The rows of each group that has any."""
     parts = []
-    for code in np.unique(group).tolist():
-        chosen = np.flatnonzero(group == code)
+    codes, counts = np.unique(group, return_counts=True)
+    in_order = np.argsort(group, kind="stable")
+    ends = np.cumsum(counts)
+    for code, end, count in zip(codes.tolist(), ends, counts, strict=True):
+        chosen = in_order[end - count : end]
         outcome = judged.outcome[chosen]
         figures: dict[str, dict[str, Figure]] = {}
         for name, forecast in judged.forecasts.items():

@@ -47,6 +47,14 @@ def test_it_learns_and_the_same_seed_learns_the_same(
     assert np.array_equal(again.log_odds(lesson.inputs), odds)
 
 
+def test_whatever_the_seed_its_level_is_that_of_what_it_has_learnt(lesson: Lesson) -> None:
+    happened = below(lesson, 0.6)
+    for seed in range(6):
+        found = Perceptron.fit(lesson.inputs, happened, SPEC, seed)
+        probability = 1 / (1 + np.exp(-found.log_odds(lesson.inputs)))
+        assert probability.mean() == pytest.approx(happened.mean(), abs=0.008)
+
+
 def test_things_beside_what_is_kept_are_learnt_from_and_not_answered(lesson: Lesson) -> None:
     happened = below(lesson, 0.6, 0.35, 0.45, 0.75, 0.85)
     found = Perceptron.fit(lesson.inputs, happened, SPEC, seed=1)
