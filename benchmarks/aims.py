@@ -75,7 +75,7 @@ def _grown(axis: str) -> Callable[[Kept], float | None]:
 
 
 SPARK = "Spark's micro-batch: its plan, its offset logs and one shuffle, on two shared cores"
-NOT_GROWN = "no result of `traffic bench growth` is kept"
+NOT_GROWN = "no kept result of `traffic bench growth` goes so far"
 AIMS = (
     Aim("landing, one process, events/s", 200_000, PEERS, _rate,
         "one thread of Python reads and judges: a struct and ten columns a record"),

@@ -149,7 +149,10 @@ class CongestionModel(BaseEstimator):  # type: ignore[misc]
         """
         learn, held_out = lessons.learn, lessons.held_out
         everything = learn.with_some_of(held_out, lessons.again)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # This thread teaches the networks, so it needs a core of its own: with a thread more than
+        # there are cores, the networks would be left over when the trees are done.
+        cores = (os.cpu_count() or 1) - (self.spec.training.perceptron is not None)
+        with ThreadPoolExecutor(max(cores, 1)) as pool:
             regressing = pool.submit(self._regressor, learn)
             growing = [pool.submit(self._classifier, rows) for rows in (learn, everything)]
             networks = self._networks(learn, everything)
