@@ -228,7 +228,10 @@ class _Past:
 
 
 def _largest(values: Small, count: int) -> Integers:
-    """Columns [n, count] of each row's largest values, the largest first, of equals the first."""
+    """Columns [n, count] of each row's largest values, the largest first.
+
+    Of equals the first comes first; which of those at the end are left out is not said.
+    """
     most = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
     order = np.argsort(-np.take_along_axis(values, most, axis=1), axis=1, kind="stable")
     largest: Integers = np.take_along_axis(most, order, axis=1)

@@ -126,7 +126,10 @@ class Protocol(SpecModel):
 
 
 class Sample(SpecModel):
-    """Training rows that are taken: that share of them, within bounds."""
+    """Training rows that are taken: that share of them, within bounds.
+
+    At most ``max_rows`` calibrate, too.
+    """
 
     ratio: float = Field(gt=0, le=1)
     min_rows: int = Field(gt=0)
